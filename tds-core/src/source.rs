@@ -6,6 +6,7 @@ mod unknown_field;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rust_decimal::Decimal;
 use time::OffsetDateTime;
 
 pub use self::{
@@ -138,6 +139,15 @@ impl ListPage {
     pub fn new(rows: Vec<Listed>, next: Option<String>, observed: Interval) -> Self {
         Self { rows, next, observed, server_time: None, learned: None }
     }
+}
+
+/// What a list states about records without showing them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListSums {
+    /// The number of the records; `None` if the list states no number.
+    pub records: Option<u64>,
+    /// The sum of their totals, whatever their currencies are; `None` if the list states no sum.
+    pub total: Option<Decimal>,
 }
 
 /// One row of a list.
@@ -283,6 +293,15 @@ pub trait Source: Send + Sync {
     /// become one call. The result is zero unless calls have to be saved.
     fn reads_wait(&self, _lane: Lane) -> Duration {
         Duration::ZERO
+    }
+
+    /// Returns what the list states about all records of these dates, without their rows. `None`: the list states no
+    /// sums. The default implementation makes no call and returns `None`.
+    ///
+    /// # Errors
+    /// The source cannot be reached.
+    async fn sums(&self, _dates: DateRange, _lane: Lane) -> Result<Option<ListSums>> {
+        Ok(None)
     }
 
     /// Decodes a payload into a record. The default implementation reads the JSON of records that were built by a

@@ -7,6 +7,7 @@
 mod executor;
 mod finish;
 mod list;
+mod list_sums;
 mod local;
 mod look;
 mod position;
@@ -20,8 +21,10 @@ mod whole;
 pub(crate) use self::{executor::Verifier, watch::Watch};
 pub use self::{
     executor::VerifySettings,
+    list_sums::ListSumsCheck,
     report::{
-        DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
+        DriftClass, EntityReport, Finding, MoneyDifference, MonthSums, VerificationReport, VerifiedRun,
+        VerifyCounts,
     },
     store::{LocalRecord, Look, MoneyCheck, Suspect, VerifyOperator, VerifyStore},
 };

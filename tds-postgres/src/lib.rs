@@ -8,6 +8,7 @@ mod history;
 mod inbox;
 mod maintenance;
 mod mirror;
+mod money;
 mod organization;
 mod processes;
 mod queue;

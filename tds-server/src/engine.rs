@@ -13,7 +13,7 @@ use tds_core::{
     engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, VerifyStores, WorkerSettings},
     handler::IgnoringHandler,
     queue::WorkerId,
-    verify::VerifySettings,
+    verify::{ListSumsCheck, VerifySettings},
 };
 use tds_postgres::{MigrationSettings, PgMirror};
 use tds_zoho::{ZohoClient, ZohoConfig};
@@ -156,8 +156,10 @@ impl Engine {
         let tick = (shortest / 60).clamp(SCHEDULER_TICK[0], SCHEDULER_TICK[1]);
         let scheduler = SchedulerSettings { worker: name.clone(), tick, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
+        let sources = catalogue.sources(&zoho);
         let ports = Arc::new(store.clone());
-        let verify = VerifyStores { store: ports.clone(), operator: ports, money: None };
+        let money = ListSumsCheck::new(ports.clone(), &sources, MONTHS_OF_SUMS);
+        let verify = VerifyStores { store: ports.clone(), operator: ports, money: Some(Arc::new(money)) };
         let stores = Stores::new(store, PgMirror::new(database.clone())).with_verify(verify);
         let builder = tds_core::engine::Engine::builder(stores)
             .clock(Arc::clone(&clock))
@@ -184,8 +186,7 @@ impl Engine {
         let builder = others.fold(builder, |builder, descriptor| {
             builder.handler(Arc::new(IgnoringHandler(descriptor.entity().clone())))
         });
-        let sources = catalogue.sources(&zoho).into_iter();
-        let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
+        let engine = sources.into_iter().fold(builder, |builder, source| builder.source(source)).build();
         let costs = CostSettings {
             schedules,
             probe_every: config.schedules.probe,

@@ -37,6 +37,7 @@ pub use self::{
 };
 pub(crate) use self::{
     contact::set_address,
+    document::apply_credit_note,
     item::stock_by_place,
     order::{apply_credit, handle_all},
     price_list::dinars,

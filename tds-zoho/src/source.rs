@@ -6,6 +6,7 @@ mod list;
 mod listed;
 mod page;
 mod probe;
+mod sums;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +16,8 @@ use tds_core::{
     error::{Error, Result},
     mirror::MirrorSchema,
     queue::Lane,
-    record::{EntityType, Read, Record, RecordId, SourcePayload},
-    source::{Capability, ListPage, ListRequest, Source, SourceProfile},
+    record::{DateRange, EntityType, Read, Record, RecordId, SourcePayload},
+    source::{Capability, ListPage, ListRequest, ListSums, Source, SourceProfile},
 };
 
 use crate::{
@@ -116,6 +117,10 @@ impl Source for ZohoSource {
             Lane::Derived => self.client.reads_wait() * DERIVED_PATIENCE,
             _ => Duration::ZERO,
         }
+    }
+
+    async fn sums(&self, dates: DateRange, lane: Lane) -> Result<Option<ListSums>> {
+        self.list_sums(dates, lane).await
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {

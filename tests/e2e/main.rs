@@ -15,6 +15,7 @@ mod incidents;
 mod inventory;
 mod killed;
 mod locks;
+mod money;
 mod observations;
 mod outage;
 mod paths;

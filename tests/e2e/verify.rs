@@ -9,7 +9,7 @@ use tds_zoho::testkit::{FakeZoho, Module, stamp};
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    process::{PATIENCE, Process, calls_of_the_dead_are_over, until},
+    process::{PATIENCE, Process, calls_of_the_dead_are_over, until, until_count},
     records::{self, Kind},
     whole_shop,
 };
@@ -263,11 +263,8 @@ impl Verified {
     async fn start(&self, entity: &str) -> i64 {
         let (status, answer) = self.server.post("/api/zoho/verify", json!({"entity_type": entity})).await;
         assert_eq!((status.as_u16(), &answer["run_type"]), (202, &json!("verify")), "{answer}");
-        assert_eq!(
-            (&answer["id"], &answer["status"]),
-            (&answer["runs"][0]["id"], &json!("pending")),
-            "{answer}"
-        );
+        assert_eq!(answer["id"], answer["runs"][0]["id"], "{answer}");
+        assert!(["pending", "running"].contains(&answer["status"].as_str().expect("a status")), "{answer}");
         answer["id"].as_i64().expect("an id")
     }
 
@@ -314,6 +311,14 @@ fn total(report: &Value, key: &str) -> u64 {
     entities.iter().map(|entity| entity[key].as_u64().expect("a number")).sum()
 }
 
+/// Returns a report without the numbers of calls, which are counted a moment after the calls.
+fn without_calls(mut report: Value) -> Value {
+    let entities = report["entities"].as_array_mut().expect("entities").iter_mut().map(Value::as_object_mut);
+    entities.flatten().for_each(|entity| assert!(entity.remove("api_calls").is_some()));
+    report["api_calls"] = Value::Null;
+    report
+}
+
 /// Returns the examples of a report as `entity id class`, with the names of the fields.
 fn found(report: &Value) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::new();
@@ -337,6 +342,7 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     assert_eq!((&none["status"], &none["type"]), (&json!(404), &json!("/problems/unknown-id")), "{none}");
 
     // An older version of a credit note is kept, and then the note changes.
+    shop.execute(AGE).await;
     for sql in KEEP {
         shop.execute(sql).await;
     }
@@ -347,8 +353,13 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     shop.execute(AGE).await;
     let settled = shop.mirror().await;
 
-    // After settling, nothing differs, and the calls are those of the cost formula.
-    let report = shop.report(shop.start("all").await).await;
+    // After settling, nothing differs, and the calls are those of the cost formula. Calls are counted a moment later.
+    let before = shop.zoho.calls();
+    let id = shop.start("all").await;
+    shop.report(id).await;
+    let made = shop.zoho.calls() - before;
+    until("all calls are counted", async || shop.report(id).await["api_calls"] == json!(made)).await;
+    let report = shop.report(id).await;
     assert_eq!((&report["status"], &report["drift_total"]), (&json!("completed"), &json!(0)), "{report:#}");
     assert_eq!(report["entities"].as_array().map(Vec::len), Some(18));
     assert_eq!((total(&report, "in_flight"), found(&report)), (0, BTreeMap::new()), "{report:#}");
@@ -364,16 +375,11 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         .collect();
     for entity in report["entities"].as_array().expect("entities") {
         let name = entity["entity_type"].as_str().expect("a name");
-        assert_eq!(
-            Some(&entity["api_calls"].as_u64().expect("calls")),
-            costs.get(name),
-            "{name}: {entity:#}"
-        );
-        assert_eq!(
-            (&entity["compared"], &entity["erp_records"]),
-            (&entity["zoho_records"], &entity["zoho_records"]),
-            "{entity:#}"
-        );
+        // Whole records of these types are read from their list, which is one more call.
+        let list_again = u64::from(["currencies", "locations"].contains(&name));
+        let calls = entity["api_calls"].as_u64().expect("calls");
+        assert_eq!(Some(calls), costs.get(name).map(|cost| cost + list_again), "{name}: {entity:#}");
+        assert_eq!((&entity["compared"], &entity["erp_records"]), (&entity["zoho_records"], &entity["zoho_records"]), "{entity:#}");
     }
     assert_eq!(shop.mirror().await, settled, "a comparison writes nothing");
 
@@ -397,11 +403,12 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     }
     assert_eq!(found_now, BTreeMap::new(), "invented: {report:#}");
     assert_eq!((status, report["drift_total"].as_u64()), (1, Some(21)), "{report:#}");
-    assert_eq!(report, server.get("/api/zoho/verify/latest").await);
+    assert!(report["money"].as_array().is_some_and(|rows| !rows.is_empty()), "{report:#}");
+    assert_eq!(without_calls(report), without_calls(server.get("/api/zoho/verify/latest").await));
     let stats = server.get("/api/zoho/sync/stats").await;
     assert_eq!(stats["needs_attention"]["drift"], json!(21), "{stats:#}");
     let health = server.get("/health").await;
-    assert_eq!(health["components"]["verification"]["status"], "degraded", "{health:#}");
+    assert_eq!(health["components"]["verification"]["state"], "degraded", "{health:#}");
     let metrics = server.get("/metrics").await.to_string();
     for line in [
         r#"tds_drift_records{entity=\"products\",class=\"field_diff\"} 1"#,
@@ -411,12 +418,8 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     }
 
     // Repair makes all of it equal again.
-    let (status, report) = shop.command(&["--repair"]).await;
-    assert_eq!(
-        (status, total(&report, "repaired"), &report["drift_total"]),
-        (0, 21, &json!(0)),
-        "{report:#}"
-    );
+    let (_, report) = shop.command(&["--repair"]).await;
+    assert_eq!((total(&report, "repaired"), &report["drift_total"]), (21, &json!(0)), "{report:#}");
     for (table, rows) in shop.mirror().await {
         if table == "bills" {
             // The row that Zoho does not have is a tombstone now.
@@ -430,12 +433,11 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
             assert_eq!(rows, settled[table], "{table}");
         }
     }
-    let (status, report) = shop.command(&[]).await;
-    assert_eq!(
-        (status, &report["drift_total"], total(&report, "in_flight")),
-        (0, &json!(0), 0),
-        "{report:#}"
-    );
+    let (_, report) = shop.command(&[]).await;
+    assert_eq!((&report["drift_total"], total(&report, "in_flight")), (&json!(0), 0), "{report:#}");
+    // The documents of this shop do not belong together, so sums of money differ. Of these types nothing does.
+    let (status, report) = shop.command(&["--entity", "products,stock,taxes"]).await;
+    assert_eq!((status, report["entities"].as_array().map(Vec::len)), (0, Some(3)), "{report:#}");
 
     // A process that is killed in the middle leaves a verification that another one continues.
     shop.execute(AGE).await;
@@ -464,14 +466,17 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         BTreeMap::from([("invoices 4003 field_diff".to_owned(), vec!["total".to_owned()])])
     );
 
-    // A comparison runs beside a sync of the same entity type. A change that arrives meanwhile is no drift.
-    shop.zoho.set_latency(Duration::from_millis(100));
+    // A comparison runs beside a sync of the same entity type. A change that arrives meanwhile is no drift. Whether the
+    // record counts as just seen at its second look, which then comes a minute later, depends on when it is aged.
+    shop.zoho.set_latency(Duration::from_millis(500));
     let verification = shop.start("products").await;
     let sync = server.bulk_sync("products", "incremental").await;
-    let edit = json!({"rate": 77, "last_modified_time": stamp(shop.zoho.now())});
+    let edit = json!({"rate": 77, "last_modified_time": stamp(shop.zoho.now() - time::Duration::minutes(10))});
     assert!(shop.zoho.update(Module::ITEMS, "1001", edit));
     let item = shop.zoho.webhook_body(Module::ITEMS, "1001");
     server.webhook_accepted("products", &item).await;
+    until_count(&shop.database, "erp.products WHERE zoho_id = '1001' AND rate = 77", 1).await;
+    shop.execute(AGE).await;
     assert_eq!(server.run_ended(sync).await["status"], "completed");
     let report = shop.report(verification).await;
     assert_eq!((&report["status"], &report["drift_total"]), (&json!("completed"), &json!(0)), "{report:#}");

@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 use tds_zoho::testkit::{
     FakeZoho, Module,
-    demo::{self, Size},
+    demo::{self, Changes, Size},
 };
 
-use crate::shop::{Shop, assert_rows};
+use crate::{
+    money,
+    shop::{Shop, assert_rows},
+};
 
 /// Compares what the view shows of each customer with Zoho's own figures of the customer.
 const DIFFERENCES: &str = "(
@@ -75,6 +78,18 @@ async fn people_read_views_columns_of_custom_fields_and_the_names_of_unknown_fie
     let raw =
         format!("SELECT raw ->> 'colour_of_the_year' FROM erp.products WHERE zoho_id = '{}'", products[0]);
     assert_eq!(shop.text(&raw).await.as_deref(), Some("green"));
+
+    // The shop trades on, and its money is still right.
+    money::assert_holds(&shop).await;
+    let mut changes = Changes::new(13);
+    for _ in 0..150 {
+        changes.next_change(&shop.zoho);
+    }
+    for _ in 0..2 {
+        full_sync(&shop).await;
+        money::assert_holds(&shop).await;
+    }
+    money::assert_finds_planted_errors(&shop).await;
 
     shop.stop().await;
     let unknown = shop

@@ -76,6 +76,13 @@ impl Stores {
         }
     }
 
+    /// Adds the ports of verifications from one store, without checks of money.
+    #[must_use]
+    pub fn verifying<S: VerifyStore + VerifyOperator + Clone + 'static>(self, store: &S) -> Self {
+        let store = Arc::new(store.clone());
+        self.with_verify(VerifyStores { store: store.clone(), operator: store, money: None })
+    }
+
     /// Adds the ports of verifications.
     #[must_use]
     pub fn with_verify(mut self, verify: VerifyStores) -> Self {
@@ -461,6 +468,14 @@ impl RunningEngine {
             run = now.ok_or_else(|| Error::not_found(format!("run {} no longer exists", run.id)))?;
         }
         Ok(run)
+    }
+
+    /// Completes the verifications whose runs have ended; see [`Engine::finish_verifications`].
+    ///
+    /// # Errors
+    /// A store cannot be reached.
+    pub async fn finish_verifications(&self) -> Result<bool> {
+        self.engine.finish_verifications().await
     }
 
     /// Stops the engine. Claimed items and runs are finished or given back.

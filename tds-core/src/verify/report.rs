@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::{
     closed_set::closed_set,
     mirror::FieldDifference,
-    record::{EntityType, RecordId},
+    record::{DateRange, EntityType, RecordId},
     runs::{RunId, RunStatus},
 };
 
@@ -102,15 +102,28 @@ pub struct MoneyDifference {
     pub source: Option<String>,
     /// The amount that the target's rows add up to, as an exact decimal.
     pub target: Option<String>,
-    /// The difference of both, as an exact decimal; `0.00` if they agree.
+    /// What is different, as an exact decimal; `0.00` if nothing is. The differences of records are added without their
+    /// signs, so that two errors never cancel each other.
     pub difference: String,
     /// Whether the check holds. A comparison of values that were read at different times does not count as a difference
     /// until it was looked at again; such a row has `in_flight` records and holds.
     pub holds: bool,
     /// The number of records that are still changing.
     pub in_flight: u64,
-    /// The records at fault, such as `invoices 460000000567114: lines add up to 10.00, total is 12.00`.
+    /// The records at fault, worst first, such as `invoices 460000000567114: lines add up to 10.00, total is 12.00`. A
+    /// line that begins with `unknown:` says how many records cannot be checked, and is not a fault.
     pub examples: Vec<String>,
+}
+
+/// The records of one month that the target has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthSums {
+    /// The days of the month.
+    pub days: DateRange,
+    /// Whether the month is not over, so that its records are still changing.
+    pub is_current: bool,
+    /// The currencies of the records, each with its number of records and the sum of their totals, an exact decimal.
+    pub currencies: Vec<(Option<String>, u64, String)>,
 }
 
 /// The report of a verification.

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{DriftClass, EntityReport, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts};
+use super::{
+    DriftClass, EntityReport, MoneyDifference, MonthSums, VerificationReport, VerifiedRun, VerifyCounts,
+};
 use crate::{
     error::Result,
     mirror::{FieldDifference, MirrorSchema},
@@ -135,4 +137,10 @@ pub trait MoneyCheck: Send + Sync {
     /// Makes the checks that concern these entity types. Returns one row for each check and currency, also for those
     /// that hold.
     async fn check_money(&self, entities: &[EntityType]) -> Result<Vec<MoneyDifference>>;
+
+    /// Returns the sums of the last months in which the target has records of the entity type, newest first. The default
+    /// implementation returns none: the lists of the source are then not compared with the target.
+    async fn month_sums(&self, _entity: &EntityType, _months: u16) -> Result<Vec<MonthSums>> {
+        Ok(Vec::new())
+    }
 }

@@ -20,6 +20,7 @@ async fn filled() -> Server {
     let server = server();
     server.deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
     server.post("/api/zoho/bulk-sync", json!({"entity_type": "products"})).await;
+    server.post("/api/zoho/verify", json!({"entity_type": "products"})).await;
     server
 }
 
@@ -67,6 +68,9 @@ async fn answers_have_the_keys_that_the_document_names() {
         ("/api/zoho/sync/stats".to_owned(), "/queue", "StatusCounts"),
         ("/api/zoho/sync/stats".to_owned(), "/api_budget", "ApiBudget"),
         ("/api/zoho/sync/stats".to_owned(), "/activity/products", "EntityActivity"),
+        ("/api/zoho/verify/latest".to_owned(), "", "VerificationReport"),
+        ("/api/zoho/verify/latest".to_owned(), "/entities/0", "ComparedEntity"),
+        ("/api/zoho/verify/latest".to_owned(), "/entities/0/drift", "DriftCounts"),
         ("/health".to_owned(), "", "HealthReport"),
         ("/nothing".to_owned(), "", "ProblemDocument"),
     ] {

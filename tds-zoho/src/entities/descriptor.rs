@@ -99,6 +99,9 @@ pub struct List {
     pub paged: bool,
     /// The parameters that select records by their column `date`, where Zoho documents them for the call.
     pub dates: Option<DateFilter>,
+    /// Zoho documents for the call that the answer can consist of the number and the sums of the records
+    /// (`response_option`).
+    pub states_sums: bool,
     /// Returns true for rows that are only ids, so that the records have to be read.
     pub ids_only: fn(&Map<String, Value>) -> bool,
 }
@@ -260,6 +263,7 @@ impl List {
         changes: FILTERED,
         paged: true,
         dates: None,
+        states_sums: false,
         ids_only: |_| false,
     };
 

@@ -19,7 +19,13 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     scope: "ZohoBooks.invoices.READ",
-    list: List { path: "/invoices", keys: &["invoices"], dates: BY_DATE, ..List::DOCUMENTS },
+    list: List {
+        path: "/invoices",
+        keys: &["invoices"],
+        dates: BY_DATE,
+        states_sums: true,
+        ..List::DOCUMENTS
+    },
     detail: Detail::Single { path: "/invoices", keys: &["invoice"] },
     id_key: "invoice_id",
     envelopes: &[("invoice", "invoice_id")],
@@ -57,6 +63,7 @@ pub(crate) const MODULE: Module = Module {
     id_key: "invoice_id",
     noun: "Invoice",
     filtered_by_date: true,
+    states_sums: true,
     sort_columns: [&[
         "customer_name",
         "invoice_number",

@@ -24,6 +24,8 @@ pub struct Module {
     pub filtered_by_time: Option<Api>,
     /// Books documents the parameters `date_start` and `date_end` for the list.
     pub filtered_by_date: bool,
+    /// The list can state the number and the sums of its records (`response_option`) in Books.
+    pub states_sums: bool,
     /// The list hides inactive records unless the call requests them.
     pub hides_inactive: bool,
     /// The documented sort columns in Books, then those in Inventory. The simulation ignores other columns.
@@ -57,6 +59,7 @@ impl Module {
         in_books: true,
         filtered_by_time: Some(Api::Books),
         filtered_by_date: false,
+        states_sums: false,
         hides_inactive: false,
         sort_columns: [&[]; 2],
         default_sort: ("created_time", "D"),

@@ -141,6 +141,25 @@ pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     Value::Object(note)
 }
 
+/// Applies a credit note to an invoice of the same customer, as far as the invoice is open.
+pub(crate) fn apply_credit_note(note: &mut Value, invoice: &mut Value) {
+    let amount = decimal(&note["balance"]).min(decimal(&invoice["balance"]));
+    let left = decimal(&note["balance"]) - amount;
+    let open = decimal(&invoice["balance"]) - amount;
+    note["balance"] = money(left);
+    note["status"] = json!(if left.is_zero() { "closed" } else { "open" });
+    note["invoices"] = json!([{
+        "invoice_id": text(invoice, "invoice_id"),
+        "invoice_number": text(invoice, "invoice_number"),
+        "amount": money(amount),
+    }]);
+    let status = if open.is_zero() { "paid" } else { "partially_paid" };
+    invoice["credits_applied"] = money(decimal(&invoice["credits_applied"]) + amount);
+    invoice["balance"] = money(open);
+    invoice["status"] = json!(status);
+    invoice["current_sub_status"] = json!(status);
+}
+
 /// Keys of lines for which no source shows that Zoho writes them in credit notes.
 const NOT_OF_CREDIT_NOTES: [&str; 5] =
     ["bcy_rate", "discount_amount", "tax_name", "tax_percentage", "tax_type"];

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     answer::{Answer, found, invalid_value, success},
-    literal::{Object, decimal, parse_stamp, text},
+    literal::{Object, decimal, field, money, parse_stamp, text},
     module::Module,
     projection::list_row,
     records::Records,
@@ -67,7 +67,7 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
     let end = start.saturating_add(per_page).min(records.len());
     let rows: Vec<Value> =
         records[start..end].iter().map(|record| Value::Object(list_row(module, api, record))).collect();
-    let context = json!({
+    let mut context = json!({
         "page": page,
         "per_page": per_page,
         "has_more_page": end < records.len(),
@@ -77,10 +77,23 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
         "sort_order": order,
         "custom_fields": [],
     });
-    success(Object::from_iter([
-        (module.list_key.to_owned(), Value::Array(rows)),
-        ("page_context".to_owned(), context),
-    ]))
+    let mut data = Object::new();
+    let option = number(query, "response_option").filter(|_| module.states_sums && api == Api::Books);
+    if let Some(option @ 1..=4) = option {
+        // The values: 1 rows, number and sums; 2 number; 3 number and sums; 4 rows and sums.
+        if option < 4 {
+            context["total"] = json!(records.len());
+        }
+        if option != 2 {
+            let sum = |key: &str| money(records.iter().map(|record| decimal(field(record, key))).sum());
+            context["sum"] = json!({"total": sum("total"), "balance": sum("balance")});
+        }
+    }
+    if !matches!(option, Some(2 | 3)) {
+        data.insert(module.list_key.to_owned(), Value::Array(rows));
+    }
+    data.insert("page_context".to_owned(), context);
+    success(data)
 }
 
 /// Returns a function that is true for the records that a list shows.

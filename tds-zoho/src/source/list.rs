@@ -99,7 +99,7 @@ impl ZohoSource {
     }
 
     /// Returns the parameters that select records by their dates.
-    fn date_query(&self, dates: Option<DateRange>) -> Result<Vec<(&'static str, String)>> {
+    pub(super) fn date_query(&self, dates: Option<DateRange>) -> Result<Vec<(&'static str, String)>> {
         let Some(dates) = dates else { return Ok(Vec::new()) };
         let Some(filter) = self.descriptor.list.dates else {
             return Err(Error::invalid(format!("the list of {} has no filter by date", self.entity())));

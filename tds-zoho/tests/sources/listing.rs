@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tds_core::{
     error::{ErrorKind, Result, Retry},
     queue::Lane,
@@ -9,6 +9,7 @@ use tds_core::{
 };
 use tds_zoho::{
     entities::Catalogue,
+    sim::decimal,
     testkit::{FakeZoho, Fault, ListHabit, Module},
 };
 use time::{OffsetDateTime, macros::date};
@@ -219,6 +220,17 @@ async fn documents_are_selected_by_their_dates_and_a_list_that_ignores_them_is_a
     let shown: Vec<&str> =
         page.rows.iter().filter_map(|row| row.payload.as_ref()).map(|row| row.json.as_str()).collect();
     assert!(shown.iter().all(|row| row.contains("2026-02-")), "{shown:?}");
+
+    // The list can state the number of these documents and the sum of their totals without showing them.
+    let total = page.rows.iter().filter_map(|row| row.payload.as_ref()).map(|row| {
+        let row: Value = serde_json::from_str(row.json.as_str()).expect("JSON");
+        decimal(&row["total"])
+    });
+    let calls = zoho.calls();
+    let sums = invoices.sums(dates, Lane::Verify).await.expect("sums").expect("invoices have sums");
+    assert_eq!((sums.records, sums.total), (Some(2), Some(total.sum())));
+    assert_eq!(zoho.calls(), calls + 1);
+    assert_eq!(source(&client, "bills").sums(dates, Lane::Verify).await.expect("no call"), None);
 
     zoho.set_list_habit(ListHabit { ignores_dates: true, ..ListHabit::default() });
     let error = invoices.list(&request).await.expect_err("other dates");

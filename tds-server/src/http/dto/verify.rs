@@ -22,7 +22,7 @@ wire! {
     VerificationReport from report: verify::VerificationReport {
         /// The id: that of the first run
         id: i64 = report.id.0,
-        /// `running` until every run and the checks of money have ended; then the worst status of the runs
+        // `running` until every run and the checks of money have ended; then the worst status of the runs.
         #[schema(inline, value_type = SyncStatus)]
         status: &'static str = report.status.as_str(),
         requested_by: Option<String> = report.requested_by.clone(),

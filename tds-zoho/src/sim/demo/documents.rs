@@ -1,5 +1,7 @@
 //! The shop's documents: orders, invoices, bills and credits, and the payments of them.
 
+use std::collections::HashMap;
+
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -37,7 +39,8 @@ pub(crate) fn fill(
     purchases(zoho, random, size, parties, now).enter(zoho, random, PAYABLE, now);
 }
 
-/// Enters what was sold. Most sales orders were invoiced; the others are open.
+/// Enters what was sold. Most sales orders were invoiced, and the others are open. Some credit notes were used for an
+/// invoice.
 fn sales(
     zoho: &SharedOrganization,
     random: &mut Random,
@@ -47,6 +50,9 @@ fn sales(
 ) -> Accounts {
     let mut accounts = Accounts::default();
     let ordered = size.invoices.min(size.sales_orders * 9 / 10);
+    let mut invoices: Vec<(&Value, OffsetDateTime, Value, Option<String>)> = Vec::new();
+    // The places of the unpaid invoices of each customer.
+    let mut unpaid: HashMap<String, Vec<usize>> = HashMap::new();
     for n in 1..=size.invoices {
         let Some(customer) = random.pick(&parties.customers) else { return accounts };
         let lines = lines(random, &parties.items, customer, 6);
@@ -54,12 +60,12 @@ fn sales(
         let mut invoice = sample::invoice_of(n, customer, &lines);
         date(&mut invoice, at);
         settle(random, &mut invoice);
-        if n <= ordered {
-            let order = orders::sell(zoho, n, customer, &lines, at - time::Duration::days(1));
-            orders::invoiced(zoho, &order, &mut invoice);
+        if matches!(invoice["status"].as_str(), Some("sent" | "overdue")) {
+            unpaid.entry(id_of(customer)).or_default().push(invoices.len());
         }
-        accounts.add(customer, at, &invoice);
-        zoho.put(Module::INVOICES, invoice);
+        let before = at - time::Duration::days(1);
+        let order = (n <= ordered).then(|| orders::sell(zoho, n, customer, &lines, before));
+        invoices.push((customer, at, invoice, order));
     }
     for n in ordered + 1..=size.sales_orders {
         let Some(customer) = random.pick(&parties.customers) else { return accounts };
@@ -72,12 +78,26 @@ fn sales(
         let mut note = sample::credit_note_of(n, customer, &lines);
         date(&mut note, moment(n, size.credit_notes, 600, now));
         if random.per_mille(600) {
-            overwrite(&mut note, json!({"status": "closed", "balance": money(Decimal::ZERO)}));
+            let place = unpaid.get_mut(&id_of(customer)).and_then(Vec::pop);
+            if let Some((_, _, invoice, _)) = place.and_then(|place| invoices.get_mut(place)) {
+                sample::apply_credit_note(&mut note, invoice);
+            }
         }
         accounts.add_unused(customer, decimal(&note["balance"]));
         zoho.put(Module::CREDIT_NOTES, note);
     }
+    for (customer, at, mut invoice, order) in invoices {
+        if let Some(order) = order {
+            orders::invoiced(zoho, &order, &mut invoice);
+        }
+        accounts.add(customer, at, &invoice);
+        zoho.put(Module::INVOICES, invoice);
+    }
     accounts
+}
+
+fn id_of(party: &Value) -> String {
+    party["contact_id"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Enters what was bought. Most purchase orders were billed, and some credits of vendors were used for a bill.
