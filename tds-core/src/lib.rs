@@ -8,6 +8,7 @@ pub mod guard;
 pub mod handler;
 pub mod hint;
 mod ids;
+pub mod images;
 pub mod inbox;
 pub mod limits;
 pub mod lock;
