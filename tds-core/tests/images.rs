@@ -210,6 +210,10 @@ impl Setup {
     async fn run(&self, selection: Option<Selection>) -> (Run, Result<()>) {
         let lease = self.lease(selection).await;
         let result = self.executor.execute(&lease).await;
+        if result.is_err() {
+            // The worker for runs stores the failure.
+            self.store.cancel(lease.run.id).await.expect("ended");
+        }
         (self.store.get_run(lease.run.id).await.expect("readable").expect("kept"), result)
     }
 
@@ -309,15 +313,29 @@ async fn a_store_that_fails_ends_the_run_soon_and_nothing_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_refuses_everybody_is_waited_for_but_blames_no_image() {
     let setup = Setup::new();
-    setup.world.enter("1", "one");
     let retry = Retry::AuthPaused { retry_after: Duration::from_secs(60) };
-    setup.world.answer("1", Err(Error::new(ErrorKind::Unauthorized, retry, "Zoho refuses the account")));
+    for id in ["1", "2", "3", "4"] {
+        setup.world.enter(id, id);
+        setup.world.answer(id, Err(Error::new(ErrorKind::Unauthorized, retry, "Zoho refuses the account")));
+    }
     let began = tokio::time::Instant::now();
     let (_, result) = setup.run(None).await;
     assert!(result.expect_err("refused").to_string().contains("refuses the account"));
     let minutes = began.elapsed().as_secs() / 60;
     assert!((15..=16).contains(&minutes) && setup.world.fetched().len() < 20, "{minutes}");
     assert!(setup.world.state().rows.is_empty(), "no image is at fault");
+
+    // An image that only seems to show an outage, because it is the first one, keeps no other image from being read.
+    setup.world.fetched();
+    for id in ["2", "3", "4"] {
+        setup.world.answer(id, Ok(gif(id)));
+    }
+    let began = tokio::time::Instant::now();
+    let (_, result) = setup.run(None).await;
+    result.expect_err("the first image still fails");
+    assert_eq!(setup.world.state().rows.len(), 3);
+    assert_eq!(setup.world.fetched()[..4], ["1", "2", "3", "4"]);
+    assert!(began.elapsed() >= Duration::from_secs(900), "the image is waited for when the others are done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! What is due follows from the rows of the store and not from the run. A run that ends early therefore loses nothing:
 //! the next run continues with what is left.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -23,6 +23,11 @@ use crate::{
 const CANDIDATES: usize = 500;
 /// The number of images after which the progress is committed.
 const IMAGES_PER_COMMIT: usize = 20;
+/// How many images in a row are left for later because the source answers nobody. The source may seem to answer nobody
+/// because of the first image that a run asks for; the next images show whether it does.
+const LEFT_FOR_LATER: usize = 2;
+/// How long a run waits for a source that answers nobody. After this, the run ends, and the next run continues.
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 /// How much of the messages of failed images the run keeps.
 const MESSAGES: usize = 3;
 
@@ -69,7 +74,7 @@ impl RunExecutor for ImageDownloads {
         let checkpoint = lease.checkpoint.clone();
         let failed = usize::try_from(lease.run.failed_items).unwrap_or_default();
         let run = Download { parts: self, lease, patience, among };
-        run.run(Progress { checkpoint, done: Vec::new(), failed, messages: Vec::new() }).await
+        run.run(Progress { checkpoint, failed, ..Progress::default() }).await
     }
 }
 
@@ -83,10 +88,15 @@ struct Download<'a> {
 }
 
 /// How far a run is.
+#[derive(Default)]
 struct Progress {
     checkpoint: Checkpoint,
     /// The images since the last commit.
     done: Vec<RecordId>,
+    /// The images that are left for later.
+    later: Vec<Candidate>,
+    /// The number of images that were left for later since the source last answered.
+    unanswered: usize,
     /// The images of the run that could not be kept.
     failed: usize,
     messages: Vec<String>,
@@ -101,8 +111,15 @@ impl Download<'_> {
             let is_last = candidates.len() < CANDIDATES;
             for candidate in candidates {
                 progress.checkpoint.cursor = Some(candidate.id.as_str().to_owned());
-                if let Some(look) = self.handle(&candidate).await? {
-                    progress.add(candidate.id, &look);
+                let longest =
+                    if progress.unanswered < LEFT_FOR_LATER { Duration::ZERO } else { LONGEST_PAUSE };
+                match self.handle(&candidate, longest).await {
+                    Ok(look) => progress.add(candidate.id, look.as_ref()),
+                    Err(error) if longest.is_zero() && concerns_everybody(&error) => {
+                        progress.unanswered += 1;
+                        progress.later.push(candidate);
+                    }
+                    Err(error) => return Err(error),
                 }
                 if progress.done.len() >= IMAGES_PER_COMMIT {
                     self.commit(&mut progress).await?;
@@ -110,17 +127,21 @@ impl Download<'_> {
             }
             progress.checkpoint.listed = is_last;
         }
+        for candidate in std::mem::take(&mut progress.later) {
+            let look = self.handle(&candidate, LONGEST_PAUSE).await?;
+            progress.add(candidate.id, look.as_ref());
+        }
         self.commit(&mut progress).await
     }
 
     /// Does what is due about one image and stores the result. Returns `None` if nothing was due.
-    async fn handle(&self, candidate: &Candidate) -> Result<Option<Look>> {
+    async fn handle(&self, candidate: &Candidate, longest: Duration) -> Result<Option<Look>> {
         let Candidate { id, shown, kept } = candidate;
         let files = &self.parts.files;
         let look = match due(shown, kept.as_ref(), files.base(), self.parts.clock.now()) {
             Due::Remove => Look::Removed,
             Due::Nothing if self.among.is_none() || !shown.exists() => return Ok(None),
-            Due::Nothing | Due::Look => self.look(candidate).await?,
+            Due::Nothing | Due::Look => self.look(candidate, longest).await?,
         };
         let record = ImageRecord { id: id.clone(), shown: shown.clone(), look };
         let write = || self.parts.records.record(&record);
@@ -130,10 +151,10 @@ impl Download<'_> {
 
     /// Reads an image and keeps its file. The row is written after this: a crash in between leaves a file without a row,
     /// which the next look finds there.
-    async fn look(&self, candidate: &Candidate) -> Result<Look> {
+    async fn look(&self, candidate: &Candidate, longest: Duration) -> Result<Look> {
         let lane = self.lease.run.run_type.lane();
         let fetch = || self.parts.source.fetch(&candidate.id, lane);
-        let fetched = match self.patience.record("reading an image", fetch).await {
+        let fetched = match self.patience.record("reading an image", longest, fetch).await {
             Ok(fetched) => fetched,
             Err(error) => return self.failure(candidate, error),
         };
@@ -161,7 +182,7 @@ impl Download<'_> {
 
     /// Returns the result of a failed look. An error that is not about this image ends the run.
     fn failure(&self, candidate: &Candidate, error: Error) -> Result<Look> {
-        if matches!(error.retry(), Retry::Throttled { .. } | Retry::AuthPaused { .. }) {
+        if concerns_everybody(&error) {
             return Err(error);
         }
         let error = error.explain(self.parts.wording);
@@ -190,8 +211,16 @@ impl Download<'_> {
     }
 }
 
+/// Returns true for an error that is not about the image that was asked for.
+fn concerns_everybody(error: &Error) -> bool {
+    matches!(error.retry(), Retry::Throttled { .. } | Retry::AuthPaused { .. })
+}
+
 impl Progress {
-    fn add(&mut self, id: RecordId, look: &Look) {
+    /// Adds the result of an image; `None` if nothing was due.
+    fn add(&mut self, id: RecordId, look: Option<&Look>) {
+        let Some(look) = look else { return };
+        self.unanswered = 0;
         if let Look::Failed { error } = look {
             self.failed += 1;
             if self.messages.len() < MESSAGES {

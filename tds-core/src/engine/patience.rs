@@ -21,8 +21,6 @@ const CONTRADICTIONS: u32 = 6;
 const MISUNDERSTOOD: u32 = 12;
 /// The number of times that the source or a place of files may fail for one record.
 const TRIES: u32 = 3;
-/// How long a run that the next run can replace waits for a source that answers nobody.
-const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
 /// cancellation or if the lease is lost.
@@ -51,9 +49,9 @@ impl Patience {
         self.wait(doing, ask, most).await
     }
 
-    /// Asks the source for one record until it answers, or until the failure is a verdict on this record. A source that
-    /// answers nobody is waited for, but not forever: the run ends, and the next run continues.
-    pub(super) async fn record<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    /// Asks the source for one record until it answers, or until the failure is a verdict on this record. If the source
+    /// answers nobody, it is waited for at most this long.
+    pub(super) async fn record<T, F>(self, doing: &str, longest: Duration, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -62,7 +60,7 @@ impl Patience {
             Retry::Permanent => Some(1),
             Retry::Transient { .. } => Some(TRIES),
             Retry::Throttled { .. } | Retry::AuthPaused { .. } => {
-                (began.elapsed() >= LONGEST_PAUSE).then_some(1)
+                (began.elapsed() >= longest).then_some(1)
             }
         };
         self.wait(doing, ask, most).await
