@@ -4,6 +4,7 @@ mod call_log;
 mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod images;
 mod inbox;
 mod maintenance;
 mod mirror;
@@ -32,6 +33,7 @@ pub use db::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{ClusterConfig, EmbeddedCluster};
+pub use images::PgImages;
 pub use inbox::commit::StoreSettings;
 pub use mirror::PgMirror;
 pub use organization::OrganizationFacts;
