@@ -6,6 +6,7 @@ mod completions;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod exit;
+mod images;
 mod inbox;
 mod lookup;
 mod migrate;
@@ -67,6 +68,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Run one bulk sync in the foreground
     BulkSync(bulk_sync::BulkSyncArgs),
+    /// Download product images to the image store
+    Images(images::ImagesArgs),
     /// Check the configuration, the database, the Zoho credentials, the webhook secret and the clock
     Check(check::CheckArgs),
     /// Show what the schedules, webhooks, verification and pushes cost in calls a day
@@ -167,6 +170,7 @@ impl Command {
             Self::Demo(args) => args.run(flags, entities).await,
             Self::Migrate(args) => args.run(flags, entities).await,
             Self::BulkSync(args) => args.run(flags, entities).await,
+            Self::Images(args) => args.run(flags, entities).await,
             Self::Check(args) => args.run(flags, entities).await,
             Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,

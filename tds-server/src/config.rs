@@ -6,6 +6,7 @@ mod database;
 mod entities;
 mod error;
 mod http;
+mod images;
 mod ingest;
 mod log;
 mod lookup;
@@ -22,6 +23,7 @@ pub use self::{
     entities::EntityChoice,
     error::{ConfigError, ConfigErrors},
     http::HttpConfig,
+    images::{BucketConfig, BucketKeys, ImagePlace, ImageStoreConfig, ImagesConfig},
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
     schedules::SchedulesConfig,
@@ -80,6 +82,8 @@ pub struct Config {
     pub entities: EntityChoice,
     /// The schedules of the runs that start by themselves.
     pub schedules: SchedulesConfig,
+    /// The product images.
+    pub images: ImagesConfig,
     /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
     /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
@@ -113,6 +117,7 @@ impl Config {
             worker: WorkerConfig::read(&mut reader),
             entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
+            images: ImagesConfig::read(&mut reader),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),

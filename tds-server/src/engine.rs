@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, WorkerSettings},
+    engine::{ImageDownloads, ListerSettings, RunSettings, SchedulerSettings, Stores, WorkerSettings},
     handler::IgnoringHandler,
     queue::WorkerId,
 };
-use tds_postgres::{MigrationSettings, PgMirror};
-use tds_zoho::{ZohoClient, ZohoConfig};
+use tds_postgres::{MigrationSettings, PgImages, PgMirror};
+use tds_zoho::{ZohoClient, ZohoConfig, ZohoImages};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     entities::Entities,
     hint,
+    images::ImageStore,
 };
 
 /// The bounds of the time between two looks of the scheduler at what is due. Within the bounds, the time is a sixtieth
@@ -137,7 +138,8 @@ impl Engine {
         let shared = Arc::new(store.clone());
         let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
         let catalogue = config.entities.of(&entities.catalogue)?;
-        let schedules = schedules::specs(&config.schedules, &catalogue);
+        let mut schedules = schedules::specs(&config.schedules, &catalogue);
+        schedules.extend(schedules::images(&config.images, &catalogue));
 
         let worker = WorkerSettings {
             worker: name.clone(),
@@ -176,6 +178,17 @@ impl Engine {
         let builder = others.fold(builder, |builder, descriptor| {
             builder.handler(Arc::new(IgnoringHandler(descriptor.entity().clone())))
         });
+        let builder = match &config.images.store {
+            Some(images) => builder.executor(Arc::new(ImageDownloads {
+                runs: Arc::new(store.clone()),
+                source: Arc::new(ZohoImages::new(zoho.clone())),
+                records: Arc::new(PgImages::new(database.clone())),
+                files: Arc::new(ImageStore::open(images)?),
+                clock: Arc::clone(&clock),
+                wording: hint::command,
+            })),
+            None => builder,
+        };
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
         let costs = CostSettings {

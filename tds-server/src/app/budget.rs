@@ -58,7 +58,8 @@ pub(crate) async fn look(services: &Services, queue: &QueueStats) -> Result<Budg
 }
 
 /// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, incremental syncs wait,
-/// except those of the entity types that matter most. Webhooks and full syncs still bring the changes.
+/// except those of the entity types that matter most, and so do downloads of images. Webhooks and full syncs still bring
+/// the changes.
 pub(crate) fn is_postponed(
     catalogue: &Catalogue,
     entity: &EntityType,
@@ -66,7 +67,8 @@ pub(crate) fn is_postponed(
     step: Throttle,
 ) -> bool {
     let matters_most = catalogue.find(entity).is_some_and(|descriptor| descriptor.matters_most);
-    step >= Throttle::Frugal && run_type == RunType::Incremental && !matters_most
+    step >= Throttle::Frugal
+        && (run_type == RunType::Images || run_type == RunType::Incremental && !matters_most)
 }
 
 /// Returns the budget as one line of text.

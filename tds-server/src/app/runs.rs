@@ -174,7 +174,24 @@ impl Runs {
         Ok(planned)
     }
 
-    /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.
+    /// Starts a download of the product images that are due or, with ids, of the images of these products. If such a run
+    /// is active, it is returned instead.
+    pub(crate) async fn start_images(
+        &self,
+        services: &Services,
+        ids: Option<Vec<String>>,
+    ) -> Result<Started, Refusal> {
+        let selection = selection((None, None), ids)?;
+        let new = NewRun::new(EntityType::from_static("products"), RunType::Images, "zoho", "cli");
+        let run = NewRun { selection, ..new };
+        services.engine.check_run(&run).map_err(Refusal::Run)?;
+        Ok(match self.start_one(&services.engine, run).await? {
+            Ok(run) => Started { runs: vec![run], active: Vec::new() },
+            Err(active) => Started { runs: Vec::new(), active: vec![active] },
+        })
+    }
+
+    /// Returns the new run as `Ok(Ok(run))`, or the active run that excludes it as `Ok(Err(run))`.
     async fn start_one(&self, engine: &Engine, run: NewRun) -> Result<Result<Run, Run>> {
         let mut tries = TRIES;
         loop {
@@ -184,8 +201,10 @@ impl Runs {
             };
             for status in [RunStatus::Pending, RunStatus::Running] {
                 let filter = RunFilter { entity: Some(run.entity.clone()), status: Some(status) };
-                if let Some(run) = self.0.runs.list_runs(&filter, 1, None).await?.items.pop() {
-                    return Ok(Err(run));
+                let active = self.0.runs.list_runs(&filter, RunType::ALL.len(), None).await?.items;
+                let excludes = |active: &Run| active.run_type.excludes(run.run_type);
+                if let Some(active) = active.into_iter().find(excludes) {
+                    return Ok(Err(active));
                 }
             }
             // The active run ended between the attempt to create a run and the search for the active one.
