@@ -1,7 +1,13 @@
 //! Images of items.
 
-use super::answer::{self, Answer, File};
-use super::{literal::Object, module::Module, organization::Organization};
+use std::collections::HashMap;
+
+use super::{
+    answer::{self, Answer, File},
+    literal::Object,
+    module::Module,
+    records::Records,
+};
 
 /// The signature and the header of a grey PNG of one pixel.
 const HEAD: [u8; 33] = [
@@ -48,11 +54,11 @@ impl ItemImage {
 
 /// Answers `GET /items/{id}/image`. An item whose record shows an image has a PNG that follows from its id and from the
 /// name and id of the image. No official page documents the answer for an item without an image.
-pub(crate) fn answer(organization: &Organization, id: &str) -> Answer {
-    let Some(item) = organization.records.get(Module::ITEMS, id) else {
+pub(crate) fn answer(records: &Records, decided: &HashMap<String, ItemImage>, id: &str) -> Answer {
+    let Some(item) = records.get(Module::ITEMS, id) else {
         return answer::does_not_exist(Module::ITEMS);
     };
-    match organization.images.get(id) {
+    match decided.get(id) {
         Some(ItemImage::File { content_type, bytes }) => {
             answer::file(File { content_type: content_type.clone(), bytes: bytes.clone() })
         }
