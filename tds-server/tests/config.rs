@@ -245,5 +245,7 @@ fn images_are_kept_in_a_folder_or_in_a_bucket() {
     let without_secret = read(Need::Serve, &bucket[..2]).expect_err("half of the keys").to_string();
     assert!(without_secret.starts_with("AWS_SECRET_ACCESS_KEY: found nothing"), "{without_secret}");
     let endpoint = [bucket[0], ("AWS_ENDPOINT_URL", "s3.example.com")];
-    assert!(read(Need::Serve, &endpoint).expect_err("no URL").to_string().starts_with("AWS_ENDPOINT_URL: found"));
+    assert!(
+        read(Need::Serve, &endpoint).expect_err("no URL").to_string().starts_with("AWS_ENDPOINT_URL: found")
+    );
 }

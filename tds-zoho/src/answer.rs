@@ -133,7 +133,10 @@ pub(crate) struct File {
 /// Reads a body in chunks, so that an endless body is not kept in memory. `None` means that the body is longer than
 /// `most` bytes.
 pub(crate) async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
-    if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > most)) {
+    if response
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > most))
+    {
         return Ok(None);
     }
     let mut body = Vec::new();

@@ -21,7 +21,8 @@ const IMAGES: &str = "(SELECT *, product_zoho_id AS zoho_id FROM erp.product_ima
 fn item(shop: &Shop, n: u64, image: &str) -> String {
     let mut item = sample::item(n);
     item["image_name"] = json!(image);
-    item["image_document_id"] = json!(if image.is_empty() { String::new() } else { format!("4600000770{n}") });
+    item["image_document_id"] =
+        json!(if image.is_empty() { String::new() } else { format!("4600000770{n}") });
     shop.zoho.put(Module::ITEMS, item)
 }
 
@@ -70,7 +71,8 @@ async fn images_reach_a_bucket_and_then_a_folder() {
     ];
     let mut shop = Shop::open_with(&of_bucket).await;
     let (lamp, chair) = (item(&shop, 1, "lamp.png"), item(&shop, 2, "chair.png"));
-    let (plain, refused, long) = (item(&shop, 3, ""), item(&shop, 4, "refused.png"), item(&shop, 5, "long.png"));
+    let (plain, refused, long) =
+        (item(&shop, 3, ""), item(&shop, 4, "refused.png"), item(&shop, 5, "long.png"));
     shop.zoho.set_image(&refused, ItemImage::Error(200, 2006, "The image cannot be shown".to_owned()));
     shop.zoho.set_image(&long, ItemImage::of_length(10 * 1024 * 1024 + 1));
     shop.sync("products", "full").await;
@@ -100,7 +102,11 @@ async fn images_reach_a_bucket_and_then_a_folder() {
     // Another image with the same id and name, told by a webhook; and an image that was removed.
     shop.zoho.set_image(&lamp, ItemImage::png("another lamp"));
     shop.zoho.update(Module::ITEMS, &lamp, json!({"last_modified_time": "2099-01-01T08:00:00+0000"}));
-    shop.zoho.update(Module::ITEMS, &chair, json!({"image_name": "", "image_document_id": "", "last_modified_time": "2099-01-01T08:00:00+0000"}));
+    shop.zoho.update(
+        Module::ITEMS,
+        &chair,
+        json!({"image_name": "", "image_document_id": "", "last_modified_time": "2099-01-01T08:00:00+0000"}),
+    );
     for id in [&lamp, &chair] {
         let item = shop.zoho.get(Module::ITEMS, id).expect("an item");
         shop.webhook_done("products", &json!({"item": item})).await;
@@ -116,7 +122,10 @@ async fn images_reach_a_bucket_and_then_a_folder() {
     assert!(!removed["deleted_at"].is_null() && second["deleted_at"].is_null());
     let (_, plan) = shop.get("/api/zoho/plan").await;
     let images = plan["costs"].as_array().expect("costs").iter().find(|cost| cost["cause"] == "images");
-    assert!(images.is_some_and(|cost| cost["lane"] == "verify" && cost["entity_type"] == "products"), "{plan:#}");
+    assert!(
+        images.is_some_and(|cost| cost["lane"] == "verify" && cost["entity_type"] == "products"),
+        "{plan:#}"
+    );
     shop.stop().await;
 
     // The check of the store. Wrong keys are an error that shows no secret.
@@ -144,7 +153,10 @@ async fn images_reach_a_bucket_and_then_a_folder() {
     let moved = row(&shop, &lamp).await;
     assert_eq!((&moved["sha256"], column(&moved, "location").starts_with(&url)), (&second["sha256"], true));
     let path = column(&moved, "location").strip_prefix("file://").expect("a file");
-    assert_eq!(std::fs::read(path).expect("a file"), std::fs::read(bucket.file(column(&second, "location"))).expect("an object"));
+    assert_eq!(
+        std::fs::read(path).expect("a file"),
+        std::fs::read(bucket.file(column(&second, "location"))).expect("an object")
+    );
     let (status, text) = program(&shop, &[], &["images"]).await;
     assert!(status == Some(2) && text.contains("TDS_IMAGE_STORE: found off"), "{text}");
 }

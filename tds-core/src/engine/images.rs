@@ -194,8 +194,7 @@ impl Download<'_> {
     async fn commit(&self, progress: &mut Progress) -> Result<()> {
         let (runs, id, token) = (&self.parts.runs, self.lease.run.id, self.lease.token);
         if !progress.messages.is_empty() {
-            let end =
-                RunEnd::RecordsFailed { failed: progress.failed, reason: progress.messages.join("\n") };
+            let end = RunEnd::RecordsFailed { failed: progress.failed, reason: progress.messages.join("\n") };
             let store = || runs.end_run(id, token, end.clone());
             self.patience.store("storing which images failed", store).await?;
         }

@@ -51,7 +51,12 @@ impl Patience {
 
     /// Asks the source for one record until it answers, or until the failure is a verdict on this record. If the source
     /// answers nobody, it is waited for at most this long.
-    pub(super) async fn record<T, F>(self, doing: &str, longest: Duration, ask: impl FnMut() -> F) -> Result<T>
+    pub(super) async fn record<T, F>(
+        self,
+        doing: &str,
+        longest: Duration,
+        ask: impl FnMut() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -59,9 +64,7 @@ impl Patience {
         let most = |error: &Error| match error.retry() {
             Retry::Permanent => Some(1),
             Retry::Transient { .. } => Some(TRIES),
-            Retry::Throttled { .. } | Retry::AuthPaused { .. } => {
-                (began.elapsed() >= longest).then_some(1)
-            }
+            Retry::Throttled { .. } | Retry::AuthPaused { .. } => (began.elapsed() >= longest).then_some(1),
         };
         self.wait(doing, ask, most).await
     }

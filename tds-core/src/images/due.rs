@@ -74,8 +74,7 @@ pub fn due(shown: &ShownImage, kept: Option<&KeptImage>, base: &str, now: Offset
     // The record may show an earlier version than before only after its row was restored. Its image is unknown then.
     let has_changed = kept.version != shown.version;
     let is_elsewhere = kept.location.as_deref().is_some_and(|location| !location.starts_with(base));
-    let is_tried_again =
-        kept.looked_at.is_none_or(|looked_at| kept.failed && now - looked_at >= RETRY_AFTER);
+    let is_tried_again = kept.looked_at.is_none_or(|looked_at| kept.failed && now - looked_at >= RETRY_AFTER);
     if is_another || has_changed || is_elsewhere || is_tried_again { Due::Look } else { Due::Nothing }
 }
 

@@ -59,11 +59,13 @@ mod tests {
 
     #[test]
     fn a_file_is_named_by_its_hash_and_another_file_is_refused() {
-        let file = ImageFile::new(b"GIF89a".to_vec(), Some("image/png")).expect("a GIF, whatever it is called");
+        let file =
+            ImageFile::new(b"GIF89a".to_vec(), Some("image/png")).expect("a GIF, whatever it is called");
         assert_eq!(file.kind, ImageKind::Gif);
         let hash = "610f5ae4d76e332636a17bd357fd6ce99029316a99d320280d4d77a746bf29e8";
         assert_eq!((file.sha256.as_str(), file.key()), (hash, format!("61/{hash}.gif")));
-        let error = ImageFile::new(b"{\"code\":5}".to_vec(), Some("image/png")).expect_err("JSON is no image");
+        let error =
+            ImageFile::new(b"{\"code\":5}".to_vec(), Some("image/png")).expect_err("JSON is no image");
         assert!(error.to_string().contains("sent as \"image/png\""), "{error}");
     }
 }

@@ -28,7 +28,8 @@ async fn images_have_one_row_a_product_and_candidates_come_in_pages() {
     let page = |after: Option<&'static str>, among: Option<&'static [&'static str]>| {
         let images = &images;
         async move {
-            let among: Option<Vec<RecordId>> = among.map(|ids| ids.iter().copied().map(RecordId::new).collect());
+            let among: Option<Vec<RecordId>> =
+                among.map(|ids| ids.iter().copied().map(RecordId::new).collect());
             let after = after.map(RecordId::new);
             images.candidates(after.as_ref(), among.as_deref(), 2).await.expect("candidates")
         }

@@ -104,7 +104,8 @@ impl ImageStoreConfig {
         });
         if read.is_none() {
             // A user or a password may be a secret.
-            let found = if text.contains('@') { "a URL with a user".to_owned() } else { format!("\"{text}\"") };
+            let found =
+                if text.contains('@') { "a URL with a user".to_owned() } else { format!("\"{text}\"") };
             reader.error(STORE, found, ACCEPTED);
         }
         read
@@ -114,12 +115,13 @@ impl ImageStoreConfig {
 impl BucketConfig {
     fn read(reader: &mut Reader<'_>, name: String, path: String) -> Self {
         let region = reader.text("AWS_REGION").or_else(|| reader.text("AWS_DEFAULT_REGION"));
-        let endpoint = reader.parse("AWS_ENDPOINT_URL", None, "a URL such as https://s3.example.com", |text| {
-            let url = Url::parse(text).ok()?;
-            let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
-            (is_http && url.username().is_empty() && url.password().is_none())
-                .then(|| Some(text.trim_end_matches('/').to_owned()))
-        });
+        let endpoint =
+            reader.parse("AWS_ENDPOINT_URL", None, "a URL such as https://s3.example.com", |text| {
+                let url = Url::parse(text).ok()?;
+                let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+                (is_http && url.username().is_empty() && url.password().is_none())
+                    .then(|| Some(text.trim_end_matches('/').to_owned()))
+            });
         let (id, secret) = (reader.secret("AWS_ACCESS_KEY_ID"), reader.secret("AWS_SECRET_ACCESS_KEY"));
         let session = reader.secret("AWS_SESSION_TOKEN");
         if id.is_some() != secret.is_some() {

@@ -162,7 +162,9 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
             Some((module, "")) => list::answer(records, module, api, query, organization.list_habit),
             Some((module, rest)) => match rest.split_once('/') {
                 None => detail::answer(records, module, api, rest),
-                Some((id, "image")) if module == Module::ITEMS => image::answer(records, &organization.images, id),
+                Some((id, "image")) if module == Module::ITEMS => {
+                    image::answer(records, &organization.images, id)
+                }
                 Some((id, part)) => detail::part(records, module, id, part),
             },
             None => answer::unknown_path(),

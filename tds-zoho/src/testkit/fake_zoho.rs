@@ -152,9 +152,7 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
                 retry_after.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
             Some(render(&answer, false).insert_header("retry-after", safe.as_str()))
         }
-        Fault::TokenError(body, status) => {
-            Some(render(&answer::json(*status, body.clone()), false))
-        }
+        Fault::TokenError(body, status) => Some(render(&answer::json(*status, body.clone()), false)),
         _ => None,
     }
 }

@@ -39,8 +39,14 @@ async fn an_image_is_a_file_and_an_error_is_never_one() {
     assert_eq!((first.kind, content_type.as_deref()), (ImageKind::Png, Some("image/png")));
     assert_eq!(zoho.calls_to("/inventory/v1/items"), 1);
     zoho.set_image(&plain, ItemImage::png("another"));
-    let Fetched::File { bytes, .. } = fetch(plain.clone()).await.expect("an image") else { panic!("no file") };
-    assert_ne!(ImageFile::new(bytes, None).expect("an image").sha256, first.sha256, "the same id, another image");
+    let Fetched::File { bytes, .. } = fetch(plain.clone()).await.expect("an image") else {
+        panic!("no file")
+    };
+    assert_ne!(
+        ImageFile::new(bytes, None).expect("an image").sha256,
+        first.sha256,
+        "the same id, another image"
+    );
 
     // An item without an image, and an item that does not exist.
     for absent in [item(&zoho, 2, ""), "460000000099999".to_owned()] {

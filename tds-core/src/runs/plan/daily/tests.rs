@@ -224,5 +224,8 @@ fn images_cost_a_call_for_each_record_that_changes_and_nothing_while_nothing_doe
     let images = of(&cost, Cause::Images);
     assert!((images[0].calls - 4.0).abs() < 1e-9 && images[0].assumed, "{images:#?}");
     assert!(images[0].lane == Lane::Verify && images[0].idle == 0.0, "{images:#?}");
-    assert!((cost.calls() - before.calls() - 4.0).abs() < 1e-9, "the other costs follow the schedules of syncs");
+    assert!(
+        (cost.calls() - before.calls() - 4.0).abs() < 1e-9,
+        "the other costs follow the schedules of syncs"
+    );
 }
