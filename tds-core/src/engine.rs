@@ -2,6 +2,7 @@
 
 mod builder;
 mod executor;
+mod images;
 mod lister;
 mod lists;
 mod patience;
@@ -12,6 +13,7 @@ mod worker;
 pub use self::{
     builder::{Engine, EngineBuilder, RunningEngine, Stores, VerifyStores},
     executor::{RunExecutor, RunSettings, RunWorker},
+    images::ImageDownloads,
     lister::{ListerSettings, RowPlan, plan_row},
     registry::Registry,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},

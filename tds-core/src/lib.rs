@@ -9,6 +9,7 @@ pub mod handler;
 pub mod hint;
 pub mod history;
 mod ids;
+pub mod images;
 pub mod inbox;
 pub mod limits;
 pub mod lock;

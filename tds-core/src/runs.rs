@@ -153,7 +153,8 @@ pub struct Run {
     pub total_items: i64,
     /// The number of listed records that have ended.
     pub processed_items: i64,
-    /// The number of listed records that ended as dead letters.
+    /// The number of listed records that ended as dead letters. In a download of images: the number of images that could
+    /// not be kept.
     pub failed_items: i64,
     /// The number of ended records that the list already showed as unchanged.
     pub unchanged_items: i64,
@@ -309,7 +310,8 @@ pub struct RunFilter {
 ///   fails with an error of kind `Conflict`. A run whose lease ran out can be claimed by another process, which
 ///   continues from the last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended. It ends as `completed_with_errors`
-///   if some of these records ended as dead letters or if deletions are held back, and otherwise as `completed`.
+///   if some of these records ended as dead letters, if deletions are held back or if records failed without an item,
+///   and otherwise as `completed`.
 /// - A record that a run lists several times counts once. Work of a run that is folded into the live item of the record
 ///   counts as a separate item.
 /// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
@@ -388,6 +390,14 @@ pub enum RunEnd {
         /// The records that may be gone.
         ids: Vec<RecordId>,
         /// The reason why only an operator can decide.
+        reason: String,
+    },
+    /// Some of the listed records failed without an item in the queue. The last page is still committed, and the run
+    /// then ends as `completed_with_errors`.
+    RecordsFailed {
+        /// The number of records of the run that failed so far. It replaces an earlier number.
+        failed: usize,
+        /// What went wrong.
         reason: String,
     },
 }

@@ -5,6 +5,7 @@ mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod history;
+mod images;
 mod inbox;
 mod maintenance;
 mod mirror;
@@ -35,6 +36,7 @@ pub use db::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{ClusterConfig, EmbeddedCluster};
+pub use images::PgImages;
 pub use inbox::commit::StoreSettings;
 pub use mirror::PgMirror;
 pub use organization::OrganizationFacts;

@@ -65,6 +65,10 @@ const HOLD: &str = "
 UPDATE tds_sync_runs SET held_ids = $3, error_log = $4 WHERE id = $1 AND lease_token = $2 AND status = 'running'
 ";
 
+const RECORDS_FAILED: &str = "
+UPDATE tds_sync_runs SET failed_items = $3, error_log = $4 WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
 const FAIL: &str = "
 UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock_timestamp(), lease_token = NULL,
   lease_expires_at = NULL
@@ -159,6 +163,11 @@ impl SyncRun for PgStore {
                 let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
                 let hold = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
                 (hold, "holding deletions back")
+            }
+            RunEnd::RecordsFailed { failed, reason } => {
+                let failed = i64::try_from(*failed).unwrap_or(i64::MAX);
+                let write = sqlx::query(RECORDS_FAILED).bind(id.0).bind(token.0).bind(failed);
+                (write.bind(storable(reason)), "storing which records failed")
             }
         };
         leased(id, write.execute(&self.database).await, doing)

@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod exit;
 mod explain;
+mod images;
 mod inbox;
 mod lookup;
 mod migrate;
@@ -72,6 +73,8 @@ enum Command {
     BulkSync(bulk_sync::BulkSyncArgs),
     /// Compare Zoho and the ERP, field by field, and repair what differs
     Verify(verify::VerifyArgs),
+    /// Download product images to the image store
+    Images(images::ImagesArgs),
     /// Check the configuration, the database, the Zoho credentials, the webhook secret and the clock
     Check(check::CheckArgs),
     /// Show what the schedules, webhooks, verification and pushes cost in calls a day
@@ -175,6 +178,7 @@ impl Command {
             Self::Migrate(args) => args.run(flags, entities).await,
             Self::BulkSync(args) => args.run(flags, entities).await,
             Self::Verify(args) => args.run(flags, entities).await,
+            Self::Images(args) => args.run(flags, entities).await,
             Self::Check(args) => args.run(flags, entities).await,
             Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,

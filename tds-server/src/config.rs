@@ -6,6 +6,7 @@ mod database;
 mod entities;
 mod error;
 mod http;
+mod images;
 mod ingest;
 mod log;
 mod lookup;
@@ -22,6 +23,7 @@ pub use self::{
     entities::EntityChoice,
     error::{ConfigError, ConfigErrors},
     http::HttpConfig,
+    images::{BucketConfig, BucketKeys, ImagePlace, ImageStoreConfig, ImagesConfig},
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
     schedules::SchedulesConfig,
@@ -83,6 +85,8 @@ pub struct Config {
     /// `TDS_VERIFY_SAMPLE`, default 100: the number of records of each entity type that a comparison reads whole as a random
     /// sample.
     pub verify_sample: u64,
+    /// The product images.
+    pub images: ImagesConfig,
     /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
     /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
@@ -117,6 +121,7 @@ impl Config {
             entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
             verify_sample: reader.number("TDS_VERIFY_SAMPLE", 100, 0, 10_000),
+            images: ImagesConfig::read(&mut reader),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),

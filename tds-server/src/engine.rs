@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, VerifyStores, WorkerSettings},
+    engine::{ImageDownloads, ListerSettings, RunSettings, SchedulerSettings, Stores, VerifyStores, WorkerSettings},
     handler::IgnoringHandler,
     queue::WorkerId,
     verify::{ListSumsCheck, VerifySettings},
 };
-use tds_postgres::{MigrationSettings, PgMirror};
-use tds_zoho::{ZohoClient, ZohoConfig};
+use tds_postgres::{MigrationSettings, PgImages, PgMirror};
+use tds_zoho::{ZohoClient, ZohoConfig, ZohoImages};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -35,6 +35,7 @@ use crate::{
     config::Config,
     entities::Entities,
     hint,
+    images::ImageStore,
 };
 
 /// The bounds of the time between two looks of the scheduler at what is due. Within the bounds, the time is a sixtieth
@@ -52,6 +53,9 @@ const GRACE: Duration = Duration::from_secs(5);
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
 /// The time limit for the last write of what was gathered. The names of unknown fields come again.
+/// The number of months whose sums in the list are compared with the rows, for each entity type whose list states sums.
+const MONTHS_OF_SUMS: u16 = 12;
+
 const LAST_WRITE_TIME: Duration = Duration::from_millis(500);
 
 /// Returns what a program with this configuration and these entity types adds to the schema.
@@ -138,7 +142,8 @@ impl Engine {
         let shared = Arc::new(store.clone());
         let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
         let catalogue = config.entities.of(&entities.catalogue)?;
-        let schedules = schedules::specs(&config.schedules, &catalogue);
+        let mut schedules = schedules::specs(&config.schedules, &catalogue);
+        schedules.extend(schedules::images(&config.images, &catalogue));
 
         let worker = WorkerSettings {
             worker: name.clone(),
@@ -186,6 +191,17 @@ impl Engine {
         let builder = others.fold(builder, |builder, descriptor| {
             builder.handler(Arc::new(IgnoringHandler(descriptor.entity().clone())))
         });
+        let builder = match &config.images.store {
+            Some(images) => builder.executor(Arc::new(ImageDownloads {
+                runs: Arc::new(store.clone()),
+                source: Arc::new(ZohoImages::new(zoho.clone())),
+                records: Arc::new(PgImages::new(database.clone())),
+                files: Arc::new(ImageStore::open(images)?),
+                clock: Arc::clone(&clock),
+                wording: hint::command,
+            })),
+            None => builder,
+        };
         let engine = sources.into_iter().fold(builder, |builder, source| builder.source(source)).build();
         let costs = CostSettings {
             schedules,

@@ -29,6 +29,7 @@ mod engine;
 mod entities;
 mod hint;
 mod http;
+mod images;
 mod nearest;
 mod server;
 mod supervise;

@@ -75,7 +75,13 @@ fn every_wrong_value_is_refused_by_name() {
         ("TDS_PROBE_EVERY", "weekly"),
         ("TDS_VERIFY_EVERY", "daily"),
         ("TDS_RETENTION", "off"),
-        ("TDS_IMAGE_STORE", "file:///srv/images"),
+        ("TDS_IMAGE_STORE", "/srv/images"),
+        ("TDS_IMAGE_STORE", "ftp://shop/images"),
+        ("TDS_IMAGE_STORE", "s3://"),
+        ("TDS_IMAGE_STORE", "s3://Shop_Images"),
+        ("TDS_IMAGE_STORE", "s3://key:secret-canary@shop/images"),
+        ("TDS_IMAGE_STORE", "s3://shop/a path"),
+        ("TDS_IMAGES_EVERY", "hourly"),
         ("TDS_CUSTOM_COLUMNS", "products.cf_shelf"),
         ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:varchar"),
         ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:text,products.cf_shelf:date"),
@@ -213,4 +219,33 @@ fn schedules_can_be_off_and_workers_none() {
     let config = serve(&[("TDS_FULL_EVERY", "off"), ("TDS_WORKERS", "0"), ("TDS_IMAGE_STORE", "off")]);
     assert_eq!(config.schedules.full, None);
     assert_eq!(config.worker.concurrency, 0);
+}
+
+#[test]
+fn images_are_kept_in_a_folder_or_in_a_bucket() {
+    let store = |settings: &[(&'static str, &'static str)]| serve(settings).images.store;
+    assert!(store(&[]).is_none() && store(&[("TDS_IMAGE_STORE", "off")]).is_none());
+    let folder = store(&[("TDS_IMAGE_STORE", "file:///srv/images")]).expect("a store");
+    assert_eq!(folder.base, "file:///srv/images/");
+    let bucket = [
+        ("TDS_IMAGE_STORE", "s3://shop-images/products/"),
+        ("AWS_ACCESS_KEY_ID", "canary"),
+        ("AWS_SECRET_ACCESS_KEY", "canary"),
+        ("AWS_ENDPOINT_URL", "https://s3.example.com/"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+    ];
+    let stored = store(&bucket).expect("a store");
+    assert_eq!(stored.base, "s3://shop-images/products/");
+    let text = format!("{stored:?}");
+    assert!(text.contains("eu-central-1") && text.contains("\"https://s3.example.com\""), "{text}");
+    assert!(!text.contains("canary"), "{text}");
+    let whole = store(&[("TDS_IMAGE_STORE", "s3://shop-images")]).expect("a store");
+    assert_eq!(whole.base, "s3://shop-images/");
+
+    let without_secret = read(Need::Serve, &bucket[..2]).expect_err("half of the keys").to_string();
+    assert!(without_secret.starts_with("AWS_SECRET_ACCESS_KEY: found nothing"), "{without_secret}");
+    let endpoint = [bucket[0], ("AWS_ENDPOINT_URL", "s3.example.com")];
+    assert!(
+        read(Need::Serve, &endpoint).expect_err("no URL").to_string().starts_with("AWS_ENDPOINT_URL: found")
+    );
 }

@@ -75,9 +75,15 @@ impl Call {
         Place { service, endpoint }
     }
 
-    /// Returns the first part of the path, such as `items`.
+    /// Returns what the token needs a right for: the first part of the path, such as `items`. A token may read items
+    /// but not their images.
     pub(crate) fn resource(&self) -> &str {
-        resource(&self.path)
+        if self.is_for_a_file() { "image" } else { resource(&self.path) }
+    }
+
+    /// Returns true if a success of the call is a file, and not JSON.
+    pub(crate) fn is_for_a_file(&self) -> bool {
+        self.path.ends_with("/image")
     }
 
     /// Returns true if one call reads many items.
@@ -105,19 +111,34 @@ fn resource(path: &str) -> &str {
     path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-/// An answer of Zoho with `code` 0.
+/// An answer of Zoho with `code` 0, or a file.
 pub(crate) struct Answer {
-    /// The whole JSON object, including `code` and `message`.
+    /// The whole JSON object, including `code` and `message`. It is empty if the answer is a file.
     pub(crate) body: Map<String, Value>,
+    /// The file, if the call was for one.
+    pub(crate) file: Option<File>,
     /// The time from just before the request was sent to the last byte of the answer, by this machine's clock.
     pub(crate) interval: Interval,
     /// The time of Zoho's own clock, from the header `Date`.
     pub(crate) server_time: Option<OffsetDateTime>,
 }
 
+/// A file that Zoho sent.
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
+    /// The header `Content-Type`.
+    pub(crate) content_type: Option<String>,
+}
+
 /// Reads a body in chunks, so that an endless body is not kept in memory. `None` means that the body is longer than
 /// `most` bytes.
 pub(crate) async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    if response
+        .content_length()
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > most))
+    {
+        return Ok(None);
+    }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > most {

@@ -323,7 +323,8 @@ fn call(api: Api, path: &str, query: Vec<(&'static str, String)>, lane: Lane) ->
 }
 
 /// Creates the HTTP client of all calls. Redirects are not followed, because a redirect could carry the bearer
-/// token to another host.
+/// token to another host. The client speaks HTTP/1.1 also in programs in which another crate enables HTTP/2: the calls
+/// in flight are then the connections, and one broken connection ends one call.
 fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)
@@ -331,6 +332,7 @@ fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
+        .http1_only()
         .gzip(true)
         .user_agent(concat!("tds/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -55,6 +55,8 @@ pub struct ZohoConfig {
     pub request_timeout: Duration,
     /// The maximum size of a body in bytes, after decompression.
     pub max_body_bytes: usize,
+    /// The maximum size of an image in bytes. Zoho accepts images of up to 7 MB. The default is 10 MiB.
+    pub max_image_bytes: usize,
 }
 
 impl ZohoConfig {
@@ -85,6 +87,7 @@ impl ZohoConfig {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             max_body_bytes: 32 * 1024 * 1024,
+            max_image_bytes: 10 * 1024 * 1024,
         }
     }
 

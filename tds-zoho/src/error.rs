@@ -66,6 +66,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Returns the fault of a file that is longer than is accepted.
+    pub(crate) fn too_long(status: u16, most: usize) -> Self {
+        let message = format!("a file that is longer than {most} bytes, which is not read");
+        Self::Refused(Words { status, code: None, message })
+    }
+
     /// Returns the name of the fault's kind in the statistics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -218,6 +224,23 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
         }),
     };
     Err(fault)
+}
+
+/// Classifies the answer to a call for a file. Errors come as JSON, with any status and any content type, and gateways
+/// answer with pages. Whether the file is an image is not decided here: a file of another kind is the fault of its
+/// record.
+pub(crate) fn judge_file(status: u16, content_type: &str, body: &[u8]) -> Result<(), Fault> {
+    let text = body.trim_ascii_start();
+    let is_page = text.starts_with(b"<") && !content_type.contains("svg");
+    let is_called_text = content_type.starts_with("text/") || content_type.contains("json");
+    let is_text = text.is_empty() || text.starts_with(b"{") || is_page || is_called_text;
+    if (200..=299).contains(&status) && !is_text {
+        return Ok(());
+    }
+    match judge(status, body) {
+        Ok(_) => Err(Fault::Protocol("JSON without an error came instead of a file".to_owned())),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// The user has lost access to the organization, or the organization does not belong to this product, this plan or

@@ -28,4 +28,4 @@ pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
 pub use setting::Setting;
-pub use source::{ZohoSource, sources};
+pub use source::{ZohoImages, ZohoSource, sources};

@@ -11,6 +11,7 @@
 pub(crate) mod answer;
 pub mod demo;
 mod detail;
+mod image;
 mod list;
 mod module;
 pub(crate) mod organization;
@@ -24,6 +25,8 @@ mod traffic;
 pub mod webhook;
 
 pub use self::{
+    answer::File,
+    image::ItemImage,
     list::ListHabit,
     module::Module,
     organization::{Credentials, Organization, SharedOrganization},

@@ -1,12 +1,15 @@
 //! Zoho as the source of the engine: lists page by page, whole records by id.
 
 mod fetch;
+mod image;
 mod items;
 mod list;
 mod listed;
 mod page;
 mod probe;
 mod sums;
+
+pub use self::image::ZohoImages;
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,6 +6,8 @@ mod changes;
 mod envelopes;
 #[path = "sources/fetching.rs"]
 mod fetching;
+#[path = "sources/images.rs"]
+mod images;
 #[path = "sources/listing.rs"]
 mod listing;
 #[path = "sources/probing.rs"]

@@ -1,5 +1,6 @@
 //! End-to-end tests from outside: a simulated Zoho, real HTTP, the server, and a real PostgreSQL.
 
+mod bucket;
 mod connections;
 mod converge;
 mod crash;
@@ -11,6 +12,7 @@ mod forms;
 mod further;
 mod golden;
 mod idle;
+mod images;
 mod incidents;
 mod inventory;
 mod killed;

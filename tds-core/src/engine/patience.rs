@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
     error::{Error, ErrorKind, Result, Retry},
     hint::Wording,
@@ -17,6 +19,8 @@ const CONTRADICTIONS: u32 = 6;
 /// The number of times that the store may fail to understand a statement before the run fails. Such a failure is a
 /// fault of this program, or of a schema that is being changed.
 const MISUNDERSTOOD: u32 = 12;
+/// The number of times that the source or a place of files may fail for one record.
+const TRIES: u32 = 3;
 
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
 /// cancellation or if the lease is lost.
@@ -42,6 +46,35 @@ impl Patience {
             (Retry::Transient { .. }, ErrorKind::Protocol) => Some(CONTRADICTIONS),
             _ => None,
         };
+        self.wait(doing, ask, most).await
+    }
+
+    /// Asks the source for one record until it answers, or until the failure is a verdict on this record. If the source
+    /// answers nobody, it is waited for at most this long.
+    pub(super) async fn record<T, F>(
+        self,
+        doing: &str,
+        longest: Duration,
+        ask: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let began = Instant::now();
+        let most = |error: &Error| match error.retry() {
+            Retry::Permanent => Some(1),
+            Retry::Transient { .. } => Some(TRIES),
+            Retry::Throttled { .. } | Retry::AuthPaused { .. } => (began.elapsed() >= longest).then_some(1),
+        };
+        self.wait(doing, ask, most).await
+    }
+
+    /// Asks a place of files until it answers, at most a few times.
+    pub(super) async fn place<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let most = |error: &Error| if error.retry() == Retry::Permanent { Some(1) } else { Some(TRIES) };
         self.wait(doing, ask, most).await
     }
 
@@ -101,8 +134,6 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-
-    use tokio::time::Instant;
 
     use super::*;
 

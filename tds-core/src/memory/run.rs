@@ -100,6 +100,10 @@ impl SyncRun for MemoryStore {
                 run.row.error_log = Some(reason);
                 run.held = ids;
             }
+            RunEnd::RecordsFailed { failed, reason } => {
+                run.row.error_log = Some(reason);
+                run.row.failed_items = i64::try_from(failed).unwrap_or(i64::MAX);
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod support;
 mod deadlock;
 mod fold;
 mod heal;
+mod images;
 mod locks;
 mod operators;
 mod pitfalls;

@@ -57,9 +57,9 @@ pub(crate) async fn look(services: &Services, queue: &QueueStats) -> Result<Budg
     })
 }
 
-/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, comparisons wait, and
-/// incremental syncs wait, except those of the entity types that matter most. Webhooks and full syncs still bring the
-/// changes.
+/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, comparisons and downloads of
+/// images wait, and incremental syncs wait, except those of the entity types that matter most. Webhooks and full syncs
+/// still bring the changes.
 pub(crate) fn is_postponed(
     catalogue: &Catalogue,
     entity: &EntityType,
@@ -69,8 +69,8 @@ pub(crate) fn is_postponed(
     let matters_most = catalogue.find(entity).is_some_and(|descriptor| descriptor.matters_most);
     let can_wait = match run_type {
         RunType::Incremental => !matters_most,
-        RunType::Verify => true,
-        RunType::Full | RunType::Images => false,
+        RunType::Verify | RunType::Images => true,
+        RunType::Full => false,
     };
     step >= Throttle::Frugal && can_wait
 }

@@ -68,6 +68,7 @@ pub(crate) async fn check(errors: &[ConfigError], config: Option<&Config>) -> Re
             checks.extend(database);
             checks.extend(items::zoho(config, storage.as_ref()).await);
             checks.push(items::webhooks(config));
+            checks.push(items::images(config).await);
             if let Some(storage) = storage {
                 storage.close().await;
             }
@@ -81,6 +82,7 @@ pub(crate) async fn check(errors: &[ConfigError], config: Option<&Config>) -> Re
                 "zoho",
                 "budget",
                 "webhook secret",
+                "image store",
                 "clock",
             ];
             checks.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));

@@ -177,7 +177,24 @@ impl Runs {
         Ok(planned)
     }
 
-    /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.
+    /// Starts a download of the product images that are due or, with ids, of the images of these products. If such a run
+    /// is active, it is returned instead.
+    pub(crate) async fn start_images(
+        &self,
+        services: &Services,
+        ids: Option<Vec<String>>,
+    ) -> Result<Started, Refusal> {
+        let selection = selection((None, None), ids)?;
+        let new = NewRun::new(EntityType::from_static("products"), RunType::Images, "zoho", "cli");
+        let run = NewRun { selection, ..new };
+        services.engine.check_run(&run).map_err(Refusal::Run)?;
+        Ok(match self.start_one(&services.engine, run).await? {
+            Ok(run) => Started { runs: vec![run], active: Vec::new() },
+            Err(active) => Started { runs: Vec::new(), active: vec![active] },
+        })
+    }
+
+    /// Returns the new run as `Ok(Ok(run))`, or the active run that excludes it as `Ok(Err(run))`.
     pub(super) async fn start_one(&self, engine: &Engine, run: NewRun) -> Result<Result<Run, Run>> {
         let mut tries = TRIES;
         loop {

@@ -35,7 +35,7 @@ use crate::{
 
 /// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
 /// been minted: a server that starts in the meantime needs tokens as well.
-const MOST_MINTS: u32 = 7;
+pub(super) const MOST_MINTS: u32 = 7;
 /// The time between two reads of the runs.
 const LOOK: Duration = Duration::from_millis(500);
 /// The number of consecutive reads of the runs that may fail before the command gives up.

@@ -14,7 +14,7 @@ pub(crate) type Given = HashMap<String, String>;
 const HEADING: &str = "Settings (each can also be given as the environment variable shown after the flag)";
 
 /// The secrets. Each may also come from a file, which the variable with the suffix `_FILE` names.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 11] = [
     "DATABASE_URL",
     "DB_PASSWORD",
     "TDS_ADMIN_TOKEN",
@@ -23,11 +23,14 @@ const SECRETS: [&str; 8] = [
     "ENCRYPTION_KEY",
     "ZOHO_WEBHOOK_SECRET",
     "TDS_WEBHOOK_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
 ];
 
 /// The settings of a server.
 pub(crate) const SERVER: [&[Setting]; 9] =
-    [SERVE, VERIFY, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+    [SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
@@ -147,6 +150,16 @@ settings! {
         "probe-every" "TDS_PROBE_EVERY" "Period of the probes of what Zoho's lists support, or off [default: 7d]",
         "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides, or off [default: 24h]",
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",
-        "image-store" "TDS_IMAGE_STORE" "Destination of product images (reserved: off) [default: off]",
+        "images-every" "TDS_IMAGES_EVERY" "Period of the looks at product images, or off [default: 1h]",
+    }
+
+    /// Where product images are kept.
+    IMAGES {
+        "image-store" "TDS_IMAGE_STORE" "Place of product images: file:///FOLDER, s3://BUCKET/PATH, or off [default: off]",
+        "aws-region" "AWS_REGION" "Region of the bucket [default: us-east-1]",
+        "aws-endpoint-url" "AWS_ENDPOINT_URL" "URL of a service with the API of S3, if it is not Amazon's",
+        "aws-access-key-id" "AWS_ACCESS_KEY_ID" "Key id for the bucket [default: the role of the machine]",
+        "aws-secret-access-key" "AWS_SECRET_ACCESS_KEY" "Secret key for the bucket (visible to other users of this machine; prefer the variable)",
+        "aws-session-token" "AWS_SESSION_TOKEN" "Token of temporary credentials for the bucket (visible to other users of this machine; prefer the variable)",
     }
 }

@@ -76,7 +76,8 @@ async fn check_reports_no_fault_where_all_is_well() {
             "clock",
             "zoho",
             "budget",
-            "webhook secret"
+            "webhook secret",
+            "image store"
         ]
     );
 }

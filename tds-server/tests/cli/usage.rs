@@ -2,11 +2,12 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 26] = [
     &["serve"],
     &["demo"],
     &["migrate"],
     &["bulk-sync"],
+    &["images"],
     &["check"],
     &["plan"],
     &["schema", "print"],

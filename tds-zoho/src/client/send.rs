@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use reqwest::{
     Response, Url,
-    header::{AUTHORIZATION, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use secrecy::ExposeSecret;
+use serde_json::Map;
 use tds_core::{
     clock::Clock,
     error::{Error, Result},
@@ -16,10 +17,10 @@ use tds_core::{
 
 use super::headers::{hints, server_time};
 use crate::{
-    answer::{Answer, Call, read_body},
+    answer::{Answer, Call, File, read_body},
     auth::Token,
     config::{ZohoConfig, base_url},
-    error::{Fault, in_one_line, judge, transport_fault},
+    error::{Fault, in_one_line, judge, judge_file, transport_fault},
     limits::budget::HeaderHints,
 };
 
@@ -32,6 +33,7 @@ pub(super) struct Sender {
     base: Url,
     organization_id: String,
     most_bytes: usize,
+    most_image_bytes: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,8 +47,9 @@ impl Sender {
     pub(super) fn new(http: reqwest::Client, config: &ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let base = config.api_url.clone().unwrap_or_else(|| config.data_center.api_url());
         let base = base_url(&base).map_err(|fault| Error::config(format!("api_url {fault}")))?;
-        let (organization_id, most_bytes) = (config.organization_id.clone(), config.max_body_bytes);
-        Ok(Self { http, base, organization_id, most_bytes, clock })
+        let organization_id = config.organization_id.clone();
+        let (most_bytes, most_image_bytes) = (config.max_body_bytes, config.max_image_bytes);
+        Ok(Self { http, base, organization_id, most_bytes, most_image_bytes, clock })
     }
 
     /// Sends the call and reads the whole answer. The permit is spent, whatever the result.
@@ -59,9 +62,13 @@ impl Sender {
             hints_seen = hints(response.headers(), self.clock.now());
             let server_time = server_time(response.headers());
             let status = response.status().as_u16();
-            let body = self.body(response).await?;
+            let (body, file) = if call.is_for_a_file() {
+                (Map::new(), Some(self.file(response).await?))
+            } else {
+                (judge(status, &self.body(response).await?)?, None)
+            };
             let interval = Interval { began, ended: self.clock.now() };
-            judge(status, &body).map(|body| Answer { body, interval, server_time })
+            Ok(Answer { body, file, interval, server_time })
         }
         .await;
         drop(permit);
@@ -82,11 +89,24 @@ impl Sender {
     }
 
     async fn body(&self, response: Response) -> std::result::Result<Vec<u8>, Fault> {
-        let body = read_body(response, self.most_bytes).await.map_err(|fault| {
-            Fault::Unreachable(format!("Zoho's answer broke off: {}", transport_fault(fault)))
-        })?;
+        let body = read_body(response, self.most_bytes).await.map_err(broken_off)?;
         body.ok_or_else(|| Fault::Protocol(format!("Zoho's answer is longer than {} bytes", self.most_bytes)))
     }
+
+    /// Reads a file. A file that is too long is the fault of its record.
+    async fn file(&self, response: Response) -> std::result::Result<File, Fault> {
+        let (status, most) = (response.status().as_u16(), self.most_image_bytes);
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.map(str::to_ascii_lowercase);
+        let bytes = read_body(response, most).await.map_err(broken_off)?;
+        let bytes = bytes.ok_or_else(|| Fault::too_long(status, most))?;
+        judge_file(status, content_type.as_deref().unwrap_or_default(), &bytes)?;
+        Ok(File { bytes, content_type })
+    }
+}
+
+fn broken_off(fault: reqwest::Error) -> Fault {
+    Fault::Unreachable(format!("Zoho's answer broke off: {}", transport_fault(fault)))
 }
 
 /// Rejects a path that would leave the API: ids come from the network.

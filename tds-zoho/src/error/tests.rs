@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::{About, Fault, Limit, judge};
+use tds_core::error::ErrorKind;
+
+use super::{About, Fault, Limit, judge, judge_file};
 
 fn fault(status: u16, body: &str) -> Fault {
     judge(status, body.as_bytes()).expect_err("a fault")
@@ -208,6 +210,43 @@ fn the_wait_that_a_text_names_is_read() {
         let Fault::Limit(Limit::Minute, words) = fault(400, &body) else { panic!("no limit: {text}") };
         assert_eq!(words.named_wait(), seconds.map(Duration::from_secs), "{text}");
     }
+}
+
+#[test]
+fn a_file_is_what_came_with_a_success_and_is_neither_json_nor_a_page() {
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0";
+    for (content_type, body) in [
+        ("image/png", PNG),
+        ("", PNG),
+        ("application/octet-stream", b"%PDF-1.7".as_slice()),
+        ("image/svg+xml", b"<svg/>"),
+    ] {
+        assert_eq!(judge_file(200, content_type, body), Ok(()), "{content_type}");
+    }
+    let json = |code: i64| format!(r#" {{"code":{code},"message":"Image refused"}}"#).into_bytes();
+    for (status, content_type, body, about) in [
+        // Errors come as JSON whatever the status and the content type say.
+        (200, "image/png", json(2006), About::Record),
+        (400, "application/json", json(2006), About::Record),
+        (404, "application/json", json(1002), About::Record),
+        (200, "image/png", json(57), About::Account { everywhere: false }),
+        (401, "application/json", json(57), About::Account { everywhere: false }),
+        (400, "application/json", json(6041), About::Account { everywhere: true }),
+        (429, "application/json", json(44), About::Limit),
+        (200, "application/json", json(45), About::Limit),
+        (500, "image/png", PNG.to_vec(), About::Connection),
+        (404, "image/png", PNG.to_vec(), About::Connection),
+        (200, "text/html", b"<html><body>Bad Gateway</body></html>".to_vec(), About::Connection),
+        (200, "text/plain", b"busy".to_vec(), About::Connection),
+        (200, "image/png", Vec::new(), About::Connection),
+        (200, "application/json", json(0), About::Connection),
+    ] {
+        let fault = judge_file(status, content_type, &body).expect_err("no file");
+        assert_eq!(fault.about(), about, "HTTP {status} {content_type}: {fault:?}");
+    }
+    let long = Fault::too_long(200, 10);
+    assert_eq!((long.about(), long.kind()), (About::Record, ErrorKind::Invalid));
+    assert!(long.to_string().contains("longer than 10 bytes"), "{long}");
 }
 
 proptest::proptest! {

@@ -8,6 +8,27 @@ use super::{literal::Object, module::Module};
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
+    /// The file that is sent instead of the body.
+    pub(crate) file: Option<File>,
+}
+
+/// A file, as it is sent.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The header `Content-Type`.
+    pub content_type: String,
+    /// The body.
+    pub bytes: Vec<u8>,
+}
+
+/// Returns an answer in JSON.
+pub(crate) fn json(status: u16, body: Value) -> Answer {
+    Answer { status, body, file: None }
+}
+
+/// Returns a file.
+pub(crate) fn file(file: File) -> Answer {
+    Answer { status: 200, body: Value::Null, file: Some(file) }
 }
 
 /// Returns a success with data under the given keys.
@@ -15,7 +36,7 @@ pub(crate) fn success(data: Object) -> Answer {
     let mut body = data;
     body.insert("code".to_owned(), json!(0));
     body.insert("message".to_owned(), json!("success"));
-    Answer { status: 200, body: Value::Object(body) }
+    json(200, Value::Object(body))
 }
 
 /// Returns a success with one value under one key.
@@ -25,7 +46,7 @@ pub(crate) fn found(key: &str, value: Value) -> Answer {
 
 /// Returns an error.
 pub(crate) fn error(status: u16, code: i64, message: &str) -> Answer {
-    Answer { status, body: json!({"code": code, "message": message}) }
+    json(status, json!({"code": code, "message": message}))
 }
 
 pub(crate) fn malformed_authorization() -> Answer {

@@ -1,6 +1,9 @@
 //! A simulated organization, and the handle that its server shares with the code that changes it.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use serde_json::Value;
 use tds_core::{
@@ -10,6 +13,7 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{
+    image::ItemImage,
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
@@ -47,6 +51,8 @@ pub struct Organization {
     pub(crate) list_habit: ListHabit,
     pub(crate) api_domain: String,
     pub(crate) modules: Vec<Module>,
+    /// The images of items that a test decided. The others follow from the records of the items.
+    pub(crate) images: HashMap<String, ItemImage>,
 }
 
 impl Organization {
@@ -63,6 +69,7 @@ impl Organization {
             list_habit: ListHabit::default(),
             api_domain,
             modules: modules(&Catalogue::default()),
+            images: HashMap::new(),
         }
     }
 
@@ -153,6 +160,11 @@ impl SharedOrganization {
         let Some(record) = organization.records.get_mut(module, id) else { return false };
         record.extend(object(changes));
         true
+    }
+
+    /// Sets how a call for the image of an item is answered. The record of the item stays as it is.
+    pub fn set_image(&self, item_id: &str, image: ItemImage) {
+        self.lock().images.insert(item_id.to_owned(), image);
     }
 
     /// Deletes a record and returns its last state.

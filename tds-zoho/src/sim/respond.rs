@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    answer::{self, Answer},
-    detail,
+    answer::{self, Answer, File},
+    detail, image,
     list::{self, Query},
     literal::http_date,
     module::Module,
@@ -32,29 +32,31 @@ pub struct Request {
     pub arrived: Instant,
 }
 
-/// An answer. Its content type is `application/json;charset=UTF-8`.
+/// An answer. Without a file, its content type is `application/json;charset=UTF-8`.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Value,
+    /// The file that is sent instead of the body.
+    pub file: Option<File>,
     /// The header `Date`, by the organization's clock.
     pub date: String,
     /// How long the answer takes.
     pub latency: Duration,
 }
 
-/// The content type of every answer.
+/// The content type of every answer that is not a file.
 pub(crate) const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 
 /// Answers a request from the organization's state, and counts the request there.
 pub fn respond(organization: &mut Organization, request: &Request) -> Response {
     receive(organization, request);
     let latency = organization.traffic.latency;
-    let Answer { status, body } = answer(organization, request);
+    let Answer { status, body, file } = answer(organization, request);
     leave(organization, request, latency);
-    Response { status, body, date: http_date(organization.now()), latency }
+    Response { status, body, file, date: http_date(organization.now()), latency }
 }
 
 /// Counts a request at its arrival.
@@ -106,7 +108,7 @@ fn token(organization: &mut Organization, request: &Request) -> Answer {
     }
     let domain = organization.api_domain.clone();
     let (status, body) = organization.tokens.request(&request.parameters, &domain, request.arrived);
-    Answer { status, body }
+    answer::json(status, body)
 }
 
 /// Answers a call of one of the two products.
@@ -160,6 +162,9 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
             Some((module, "")) => list::answer(records, module, api, query, organization.list_habit),
             Some((module, rest)) => match rest.split_once('/') {
                 None => detail::answer(records, module, api, rest),
+                Some((id, "image")) if module == Module::ITEMS => {
+                    image::answer(records, &organization.images, id)
+                }
                 Some((id, part)) => detail::part(records, module, id, part),
             },
             None => answer::unknown_path(),

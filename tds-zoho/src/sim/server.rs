@@ -111,9 +111,13 @@ async fn answer(
     };
     let response = respond(&mut organization.lock(), &request);
     sleep(response.latency).await;
-    let mut answer = hyper::Response::new(Full::new(response.body.to_string().into()));
+    let (content_type, body) = match response.file {
+        Some(file) => (header::HeaderValue::from_str(&file.content_type).ok(), Bytes::from(file.bytes)),
+        None => (Some(header::HeaderValue::from_static(CONTENT_TYPE)), response.body.to_string().into()),
+    };
+    let mut answer = hyper::Response::new(Full::new(body));
     *answer.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(CONTENT_TYPE));
+    answer.headers_mut().extend(content_type.map(|content_type| (header::CONTENT_TYPE, content_type)));
     if let Ok(date) = response.date.parse() {
         answer.headers_mut().insert(header::DATE, date);
     }

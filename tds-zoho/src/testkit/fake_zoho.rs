@@ -152,9 +152,7 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
                 retry_after.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).collect();
             Some(render(&answer, false).insert_header("retry-after", safe.as_str()))
         }
-        Fault::TokenError(body, status) => {
-            Some(render(&Answer { status: *status, body: body.clone() }, false))
-        }
+        Fault::TokenError(body, status) => Some(render(&answer::json(*status, body.clone()), false)),
         _ => None,
     }
 }
@@ -194,6 +192,10 @@ fn spoil(body: &mut Value, fault: &Fault) {
 }
 
 fn render(answer: &Answer, truncated: bool) -> ResponseTemplate {
+    if let Some(file) = &answer.file {
+        return ResponseTemplate::new(status_of(answer.status))
+            .set_body_raw(file.bytes.clone(), &file.content_type);
+    }
     let mut bytes = answer.body.to_string().into_bytes();
     if truncated {
         bytes.truncate(bytes.len() / 2);

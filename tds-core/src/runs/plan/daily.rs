@@ -94,6 +94,8 @@ closed_set! {
         Events = "events",
         /// Records are read again because the source derives their values from records that changed.
         Derived = "derived",
+        /// Images are read because their records changed.
+        Images = "images",
         /// The source is asked how many calls are left.
         Quota = "quota",
         /// The calls of the last days, if no formula predicts them.
@@ -217,7 +219,7 @@ impl Priced<'_> {
                     costs.extend(self.probes(period.every));
                 }
                 RunType::Verify => costs.push(self.verify(period.every)),
-                RunType::Images => {}
+                RunType::Images => costs.push(self.images(period.every)),
             }
         }
         costs.extend(self.changes());
@@ -383,13 +385,23 @@ impl Priced<'_> {
         Some(self.cost(period.run_type.lane(), Cause::Aged, (calls, calls), reason))
     }
 
+    /// Returns the shortest period of the schedules that read the list.
     fn shortest(&self) -> Option<Period> {
-        let syncs = self
-            .list
-            .schedules
-            .iter()
-            .filter(|it| matches!(it.run_type, RunType::Full | RunType::Incremental));
-        syncs.copied().min_by_key(|period| period.every)
+        let is_sync = |period: &Period| matches!(period.run_type, RunType::Full | RunType::Incremental);
+        self.list.schedules.iter().copied().filter(is_sync).min_by_key(|period| period.every)
+    }
+
+    /// Returns the largest cost of the images: one call for each record that changed. A record may keep the id and the
+    /// name of its image when the image is replaced, so every change is a reason to read the image.
+    fn images(&self, every: Duration) -> Cost {
+        let (changes, assumed) = self.changes_a_day();
+        let reason = format!(
+            "{} records change a day, each with at most one call for its image, looked at {} times a day",
+            round(changes),
+            round(a_day(every))
+        );
+        let cost = self.cost(RunType::Images.lane(), Cause::Images, (changes, 0.0), reason);
+        Cost { assumed: cost.assumed || assumed, ..cost }
     }
 
     /// Returns the cost of the records that are read because of pushed events.

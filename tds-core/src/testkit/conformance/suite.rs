@@ -190,6 +190,7 @@ macro_rules! conformance_list {
         $crate::$each!($make, sweep:
             missing_records_are_those_that_were_neither_listed_nor_read_since_the_run_began,
             held_deletions_end_the_run_with_errors_and_wait_for_an_operator,
+            failed_records_without_items_end_the_run_with_errors,
             held_deletions_are_not_released_beside_an_active_run,
             the_findings_of_the_sweep_are_committed_as_one_more_page,
             a_page_that_was_committed_before_changes_nothing,

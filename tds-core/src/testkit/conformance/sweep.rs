@@ -76,6 +76,20 @@ pub async fn held_deletions_end_the_run_with_errors_and_wait_for_an_operator(har
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 0, "there is nothing left to release");
 }
 
+pub async fn failed_records_without_items_end_the_run_with_errors(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    for failed in [1, 2] {
+        let end = RunEnd::RecordsFailed { failed, reason: format!("{failed} images are too long") };
+        runs.end_run(id, lease.token, end).await.expect("stored");
+    }
+    assert_eq!(run(harness, id).await.status, RunStatus::Running, "the last page is still to come");
+    commit(harness, &lease, page(id, &["1", "2", "3"], 0, true)).await;
+    let ended = reaches(harness, id, RunStatus::CompletedWithErrors).await;
+    assert_eq!((ended.processed_items, ended.failed_items, ended.held_deletions), (3, 2, 0));
+    assert_eq!(ended.error_log.as_deref(), Some("2 images are too long"));
+}
+
 pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn Harness) {
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);

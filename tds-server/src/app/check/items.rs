@@ -19,6 +19,7 @@ use crate::{
     config::{Config, DatabaseChoice, Environment, Verification},
     engine::{BuildError, Storage},
     hint::command,
+    images::ImageStore,
 };
 
 /// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
@@ -26,6 +27,11 @@ use crate::{
 const MOST_MINTS: u32 = 3;
 /// What to do about a schema of an earlier version.
 const MIGRATE: &str = "run tds-server migrate (serve migrates by itself)";
+/// The time limit for the check of the image store.
+const IMAGE_STORE_TIME: std::time::Duration = std::time::Duration::from_secs(20);
+/// What to do about an image store that does not work.
+const IMAGE_STORE_HINT: &str = "check TDS_IMAGE_STORE, the permissions of the folder or the bucket, and AWS_ENDPOINT_URL, \
+                                AWS_REGION and the keys";
 /// Clocks that differ by more than this make "since" and "last received" misleading.
 const SKEW: Duration = Duration::seconds(5);
 
@@ -326,5 +332,23 @@ pub(super) fn webhooks(config: &Config) -> Finding {
             name,
             format!("{several} secrets are set; remove the old one when Zoho uses the new one"),
         ),
+    }
+}
+
+/// Writes, reads and deletes a file in the image store.
+pub(super) async fn images(config: &Config) -> Finding {
+    let name = "image store";
+    let Some(store) = &config.images.store else {
+        return Finding::ok(name, "off: product images are not downloaded");
+    };
+    let probe = async { ImageStore::open(store)?.probe().await };
+    match tokio::time::timeout(IMAGE_STORE_TIME, probe).await {
+        Ok(Ok(())) => Finding::ok(name, format!("{}: a file was written, read and deleted", store.base)),
+        Ok(Err(error)) => Finding::failed(name, error.explain(command), IMAGE_STORE_HINT),
+        Err(_) => {
+            let seconds = IMAGE_STORE_TIME.as_secs();
+            let text = format!("{} did not answer within {seconds} s", store.base);
+            Finding::failed(name, text, IMAGE_STORE_HINT)
+        }
     }
 }

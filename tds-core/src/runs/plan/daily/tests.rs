@@ -214,3 +214,18 @@ fn derived_values_cost_a_call_for_each_type_that_follows_until_the_last_days_sho
     let measured = of(&cost, Cause::Measured);
     assert!((measured[0].calls - 15.0).abs() < 1e-9 && measured[0].lane == Lane::Derived, "{measured:#?}");
 }
+
+#[test]
+fn images_cost_a_call_for_each_record_that_changes_and_nothing_while_nothing_does() {
+    let mut list = documents("products", 2_000);
+    let before = daily_cost(&load(vec![list.clone()]));
+    list.schedules.push(every(RunType::Images, 5));
+    let cost = daily_cost(&load(vec![list]));
+    let images = of(&cost, Cause::Images);
+    assert!((images[0].calls - 4.0).abs() < 1e-9 && images[0].assumed, "{images:#?}");
+    assert!(images[0].lane == Lane::Verify && images[0].idle == 0.0, "{images:#?}");
+    assert!(
+        (cost.calls() - before.calls() - 4.0).abs() < 1e-9,
+        "the other costs follow the schedules of syncs"
+    );
+}
