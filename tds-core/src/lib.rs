@@ -13,6 +13,7 @@ pub mod limits;
 pub mod lock;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod measures;
 pub mod mirror;
 pub mod prelude;
 pub mod queue;

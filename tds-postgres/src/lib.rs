@@ -6,6 +6,7 @@ mod db;
 mod embedded;
 mod inbox;
 mod maintenance;
+mod measures;
 mod mirror;
 mod organization;
 mod processes;

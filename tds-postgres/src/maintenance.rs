@@ -87,6 +87,18 @@ DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
    WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
 ";
 
+// Whole weeks are measured, so these rows stay for five weeks, however short the retention is.
+const MEASURES: [&str; 4] = [
+    "DELETE FROM tds_answer_times WHERE ctid IN (SELECT ctid FROM tds_answer_times
+      WHERE hour < now() - make_interval(secs => GREATEST($1, 3024000)) LIMIT $2)",
+    "DELETE FROM tds_webhook_coverage WHERE ctid IN (SELECT ctid FROM tds_webhook_coverage
+      WHERE day < ((now() - make_interval(secs => GREATEST($1, 3024000))) AT TIME ZONE 'UTC')::date LIMIT $2)",
+    "DELETE FROM tds_webhook_histories WHERE ctid IN (SELECT ctid FROM tds_webhook_histories
+      WHERE checked_at < now() - make_interval(secs => GREATEST($1, 3024000)) LIMIT $2)",
+    "DELETE FROM tds_table_sizes WHERE ctid IN (SELECT ctid FROM tds_table_sizes
+      WHERE day < ((now() - make_interval(secs => GREATEST($1, 3024000))) AT TIME ZONE 'UTC')::date LIMIT $2)",
+];
+
 // The conditions are those of DONE, DEAD and EVENTS. If dead letters are counted, open items do not keep an event,
 // because deleting the dead letters reduces `open_items`.
 const COUNT: &str = "
@@ -122,7 +134,7 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
     retry::repeat(retry::ALONE, || sqlx::query(LISTED).execute(database)).await?;
-    for statement in [ATTEMPTS, RUNS, CALLS] {
+    for statement in [ATTEMPTS, RUNS, CALLS].into_iter().chain(MEASURES) {
         batches(database, statement, age, None).await?;
     }
     retry::repeat(retry::ALONE, || sqlx::query(TALLY).execute(database)).await?;
