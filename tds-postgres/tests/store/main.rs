@@ -7,6 +7,7 @@ mod deadlock;
 mod fold;
 mod heal;
 mod locks;
+mod measures;
 mod operators;
 mod pitfalls;
 mod races;
