@@ -23,6 +23,8 @@ CREATE TABLE tds_verify_findings (
   repaired_at timestamptz,
   PRIMARY KEY (run_id, zoho_id)
 );
+CREATE INDEX tds_verify_suspects ON tds_verify_findings (run_id, looks, zoho_id) WHERE state = 'suspect';
+CREATE INDEX tds_verify_drift ON tds_verify_findings (run_id, zoho_id) WHERE state = 'drift';
 
 -- What a run of a verification compared.
 CREATE TABLE tds_verify_counts (
@@ -33,7 +35,8 @@ CREATE TABLE tds_verify_counts (
   sampled bigint NOT NULL
 );
 
--- A verification that is complete, with the results of its checks of money.
+-- A verification that is complete, with the results of its checks of money. Pruning deletes the row with the last run of
+-- the verification.
 CREATE TABLE tds_verifications (
   id bigint PRIMARY KEY,
   completed_at timestamptz NOT NULL DEFAULT clock_timestamp(),

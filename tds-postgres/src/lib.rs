@@ -16,6 +16,7 @@ mod schedule;
 mod shared_state;
 mod store;
 mod unknown_fields;
+mod verify;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -63,8 +63,15 @@ WITH gone AS (DELETE FROM tds_sync_runs WHERE id IN (
                   WHERE n.entity_type = r.entity_type AND n.run_type = r.run_type AND n.id > r.id)
    LIMIT $2) RETURNING id),
 records AS (DELETE FROM tds_run_records d USING gone WHERE d.run_id = gone.id),
-kept AS (DELETE FROM tds_run_kept k USING gone WHERE k.run_id = gone.id)
+kept AS (DELETE FROM tds_run_kept k USING gone WHERE k.run_id = gone.id),
+findings AS (DELETE FROM tds_verify_findings f USING gone WHERE f.run_id = gone.id),
+counts AS (DELETE FROM tds_verify_counts c USING gone WHERE c.run_id = gone.id)
 SELECT id FROM gone
+";
+
+// A verification is gone when all of its runs are gone.
+const VERIFICATIONS: &str = "
+DELETE FROM tds_verifications v WHERE NOT EXISTS (SELECT FROM tds_sync_runs r WHERE r.verification = v.id)
 ";
 
 // A run that ended well is not resumed, so the list of its records is not needed any more. No other statement changes
@@ -137,7 +144,9 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
     for statement in [ATTEMPTS, RUNS, CALLS].into_iter().chain(MEASURES) {
         batches(database, statement, age, None).await?;
     }
-    retry::repeat(retry::ALONE, || sqlx::query(TALLY).execute(database)).await?;
+    for statement in [VERIFICATIONS, TALLY] {
+        retry::repeat(retry::ALONE, || sqlx::query(statement).execute(database)).await?;
+    }
     Ok(deleted)
 }
 

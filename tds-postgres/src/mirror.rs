@@ -1,7 +1,7 @@
 //! The mirror: ERP tables that show the records of the source.
 
 mod batch;
-mod catalog;
+pub(crate) mod catalog;
 mod children;
 mod compare;
 mod head;

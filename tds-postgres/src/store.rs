@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::{
     Database,
     inbox::commit::{Committers, StoreSettings},
+    mirror::catalog::Catalog,
     queue::{claim::ClaimCursors, notifier::Notifier},
 };
 
@@ -33,6 +34,8 @@ pub struct PgStore {
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
     /// The page (run and page number) whose items were enqueued before the page itself was committed.
     pub(crate) ahead: Arc<Mutex<Option<(RunId, i64)>>>,
+    /// The columns of the mirror, of which verifications read the records.
+    pub(crate) catalog: Catalog,
 }
 
 impl PgStore {
@@ -48,6 +51,7 @@ impl PgStore {
             committers,
             set_back_at: Arc::default(),
             ahead: Arc::default(),
+            catalog: Catalog::default(),
         }
     }
 

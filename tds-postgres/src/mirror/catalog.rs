@@ -17,33 +17,33 @@ use crate::{
 };
 
 /// The writable columns of a table, in the table's order.
-pub(super) type Columns = Arc<Vec<Column>>;
+pub(crate) type Columns = Arc<Vec<Column>>;
 
 /// A column, and how its values are sent.
 #[derive(sqlx::FromRow)]
-pub(super) struct Column {
-    pub(super) name: String,
+pub(crate) struct Column {
+    pub(crate) name: String,
     /// The SQL name of the column's type, without the length or precision of this column: a value that is too large
     /// for the column must be an error, but a cast would change the value silently.
-    pub(super) type_name: String,
+    pub(crate) type_name: String,
     /// True if the values are sent as JSON and not as the text of the type.
-    pub(super) is_json: bool,
+    pub(crate) is_json: bool,
     /// True for arrays, composite types and domains. PostgreSQL reads them from JSON only in a slower way.
-    pub(super) is_nested: bool,
+    pub(crate) is_nested: bool,
 }
 
 /// The tables of a schema value.
-pub(super) type Tables = HashMap<&'static str, Columns>;
+pub(crate) type Tables = HashMap<&'static str, Columns>;
 
 /// The remembered columns by table. All clones share the columns.
 #[derive(Clone, Default)]
-pub(super) struct Catalog {
+pub(crate) struct Catalog {
     known: Arc<Mutex<HashMap<&'static str, Columns>>>,
 }
 
 impl Catalog {
     /// Returns the columns of every table of a schema value.
-    pub(super) async fn tables(&self, database: &Database, schema: &MirrorSchema) -> Result<Tables> {
+    pub(crate) async fn tables(&self, database: &Database, schema: &MirrorSchema) -> Result<Tables> {
         let mut tables = Tables::new();
         let owners = schema.children.iter().map(|child| (child.table, child.owner));
         for (table, required) in schema.head.iter().map(|head| (*head, "zoho_id")).chain(owners) {
@@ -57,7 +57,7 @@ impl Catalog {
     }
 
     /// Forgets all columns, so that the next use reads them again.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         lock(&self.known).clear();
     }
 
@@ -89,13 +89,13 @@ impl Catalog {
 }
 
 /// Returns the names of the columns.
-pub(super) fn names(columns: &Columns) -> impl Iterator<Item = &String> {
+pub(crate) fn names(columns: &Columns) -> impl Iterator<Item = &String> {
     columns.iter().map(|column| &column.name)
 }
 
 /// Returns the first name that is not a column of the table. Storing the other columns without an error would lose
 /// data.
-pub(super) fn unknown<'a>(
+pub(crate) fn unknown<'a>(
     columns: &Columns,
     mut wanted: impl Iterator<Item = &'a String>,
 ) -> Option<&'a String> {

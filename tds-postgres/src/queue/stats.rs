@@ -92,12 +92,18 @@ SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
 
 /// Failed events that wait for no item are those that TDS could not parse: events of dead letters still wait. Held
 /// deletions belong to the newest full run of an entity type that finished, because each later list replaces the decision.
+/// Drift belongs to the newest comparison of an entity type that finished.
 const ATTENTION: &str = "
 SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_items <= 0 AND outcome IS NULL) AS unparsed,
        (SELECT COALESCE(sum(held), 0)::bigint FROM (
           SELECT DISTINCT ON (entity_type) cardinality(held_ids) AS held FROM tds_sync_runs
            WHERE run_type = 'full' AND status IN ('completed', 'completed_with_errors')
-           ORDER BY entity_type, id DESC) AS newest) AS held
+           ORDER BY entity_type, id DESC) AS newest) AS held,
+       (SELECT count(*) FROM (
+          SELECT DISTINCT ON (entity_type) id FROM tds_sync_runs
+           WHERE run_type = 'verify' AND status IN ('completed', 'completed_with_errors')
+           ORDER BY entity_type, id DESC) AS newest
+          JOIN tds_verify_findings f ON f.run_id = newest.id AND f.state = 'drift' AND f.repaired_at IS NULL) AS drift
 ";
 
 /// Returns how many items wait and for how long.
@@ -120,10 +126,10 @@ pub(crate) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error
             stats.delays.insert(entity_of(&entity)?, known);
         }
     }
-    let (unparsed_events, held_deletions) = sqlx::query_as(ATTENTION).fetch_one(database).await?;
+    let (unparsed_events, held_deletions, drift) = sqlx::query_as(ATTENTION).fetch_one(database).await?;
     let dead_letters = stats.queue.dead_letter;
     stats.needs_attention =
-        NeedsAttention { dead_letters, unparsed_events, held_deletions, ..NeedsAttention::default() };
+        NeedsAttention { dead_letters, unparsed_events, held_deletions, drift, ..NeedsAttention::default() };
     stats.deferred = deferred(database).await?;
     Ok(stats)
 }

@@ -1,0 +1,195 @@
+//! The records that looked different, and what each look showed.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use sqlx::types::Json;
+use tds_core::{
+    mirror::FieldDifference,
+    record::{EntityType, Fields, RecordId},
+    runs::RunId,
+    verify::{DriftClass, Look, Suspect, VerifyCounts},
+};
+
+use super::count_of;
+use crate::{
+    Database,
+    db::text::{one_of, storable, storable_json},
+};
+
+// Two partial indexes contain the live items and the dead letters by record.
+const IN_WORK: &str = "
+SELECT q.zoho_entity_id FROM tds_queue_live q
+ WHERE q.entity_type = $1 AND COALESCE(q.zoho_entity_id, q.entity_id) = ANY($2) AND q.dead_lettered_at IS NULL
+   AND q.zoho_entity_id IS NOT NULL
+UNION
+SELECT q.zoho_entity_id FROM tds_queue_live q
+ WHERE q.entity_type = $1 AND COALESCE(q.zoho_entity_id, q.entity_id) = ANY($2) AND q.dead_lettered_at IS NOT NULL
+   AND q.zoho_entity_id IS NOT NULL
+";
+
+const SUSPECT: &str = "
+INSERT INTO tds_verify_findings (run_id, zoho_id) SELECT $1, id FROM unnest($2::text[]) AS id ORDER BY id COLLATE \"C\"
+ON CONFLICT DO NOTHING
+";
+
+const SUSPECTS: &str = "
+SELECT zoho_id, looks FROM tds_verify_findings WHERE run_id = $1 AND state = 'suspect' ORDER BY looks, zoho_id LIMIT $2
+";
+
+// A decided suspect stays decided. The rows are locked in the order of ids, as all statements do that write several
+// rows.
+const LOOKED: &str = "
+WITH look AS (
+  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) AS l (zoho_id, state, class, fields)),
+locked AS MATERIALIZED (
+  SELECT f.zoho_id FROM tds_verify_findings f WHERE f.run_id = $1 AND f.zoho_id = ANY($2) AND f.state = 'suspect'
+   ORDER BY f.zoho_id FOR UPDATE)
+UPDATE tds_verify_findings f SET state = look.state, class = look.class, fields = look.fields, looks = f.looks + 1,
+  looked_at = clock_timestamp()
+  FROM locked JOIN look ON look.zoho_id = locked.zoho_id
+ WHERE f.run_id = $1 AND f.zoho_id = locked.zoho_id
+";
+
+// The hash depends on the run, so that each run has another sample.
+const SAMPLE: &str = "
+SELECT zoho_id FROM tds_run_records WHERE run_id = $1 ORDER BY hashtextextended(zoho_id, $1), zoho_id LIMIT $2
+";
+
+const COUNT: &str = "
+INSERT INTO tds_verify_counts (run_id, source_records, target_records, compared, sampled) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (run_id) DO UPDATE SET source_records = excluded.source_records,
+  target_records = excluded.target_records, compared = excluded.compared, sampled = excluded.sampled
+";
+
+const DIFFERING: &str = "
+SELECT zoho_id FROM tds_verify_findings WHERE run_id = $1 AND state = 'drift' AND repaired_at IS NULL ORDER BY zoho_id
+";
+
+const REPAIRED: &str = "
+WITH equal AS MATERIALIZED (
+  SELECT f.zoho_id FROM tds_verify_findings f
+   WHERE f.run_id = $1 AND f.zoho_id = ANY($2) AND f.state = 'drift' AND f.repaired_at IS NULL
+   ORDER BY f.zoho_id FOR UPDATE)
+UPDATE tds_verify_findings f SET repaired_at = clock_timestamp() FROM equal
+ WHERE f.run_id = $1 AND f.zoho_id = equal.zoho_id
+";
+
+pub(super) async fn in_work(
+    database: &Database,
+    entity: &EntityType,
+    ids: &[RecordId],
+) -> Result<HashSet<RecordId>, sqlx::Error> {
+    let found = sqlx::query_scalar(IN_WORK).bind(entity.as_str()).bind(texts(ids));
+    let found: Vec<String> = found.fetch_all(database).await?;
+    Ok(found.into_iter().map(RecordId::new).collect())
+}
+
+pub(super) async fn suspect(database: &Database, run: RunId, ids: &[RecordId]) -> Result<(), sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(SUSPECT).bind(run.0).bind(texts(ids)).execute(database).await.map(drop)
+}
+
+pub(super) async fn suspects(
+    database: &Database,
+    run: RunId,
+    limit: usize,
+) -> Result<Vec<Suspect>, sqlx::Error> {
+    let found = sqlx::query_as(SUSPECTS).bind(run.0).bind(count_of(limit));
+    let found: Vec<(String, i16)> = found.fetch_all(database).await?;
+    let suspect = |(id, looks): (String, i16)| Suspect {
+        id: RecordId::new(id),
+        looks: u16::try_from(looks).unwrap_or_default(),
+    };
+    Ok(found.into_iter().map(suspect).collect())
+}
+
+pub(super) async fn looked(
+    database: &Database,
+    run: RunId,
+    looks: &[(RecordId, Look)],
+) -> Result<(), sqlx::Error> {
+    if looks.is_empty() {
+        return Ok(());
+    }
+    let (mut ids, mut states) = (Vec::with_capacity(looks.len()), Vec::with_capacity(looks.len()));
+    let (mut classes, mut differences) = (Vec::with_capacity(looks.len()), Vec::with_capacity(looks.len()));
+    for (id, look) in looks {
+        let (state, class, fields) = match look {
+            Look::Clean => ("clean", None, &[][..]),
+            Look::Again => ("suspect", None, &[][..]),
+            Look::InFlight => ("in_flight", None, &[][..]),
+            Look::Drift { class, fields } => ("drift", Some(class.as_str()), fields.as_slice()),
+        };
+        ids.push(storable(id.as_str()));
+        states.push(state);
+        classes.push(class);
+        differences.push(Json(stored_fields(fields)));
+    }
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    let store = sqlx::query(LOOKED).bind(run.0).bind(ids).bind(states).bind(classes).bind(differences);
+    store.execute(database).await.map(drop)
+}
+
+pub(super) async fn sample(
+    database: &Database,
+    run: RunId,
+    size: usize,
+) -> Result<Vec<RecordId>, sqlx::Error> {
+    let sample = sqlx::query_scalar(SAMPLE).bind(run.0).bind(count_of(size));
+    let sample: Vec<String> = sample.fetch_all(database).await?;
+    Ok(sample.into_iter().map(RecordId::new).collect())
+}
+
+pub(super) async fn count(database: &Database, run: RunId, counts: VerifyCounts) -> Result<(), sqlx::Error> {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(COUNT)
+        .bind(run.0)
+        .bind(number(counts.source_records))
+        .bind(number(counts.target_records))
+        .bind(number(counts.compared))
+        .bind(number(counts.sampled))
+        .execute(database)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn differing(database: &Database, run: RunId) -> Result<Vec<RecordId>, sqlx::Error> {
+    let ids: Vec<String> = sqlx::query_scalar(DIFFERING).bind(run.0).fetch_all(database).await?;
+    Ok(ids.into_iter().map(RecordId::new).collect())
+}
+
+pub(super) async fn repaired(database: &Database, run: RunId, ids: &[RecordId]) -> Result<(), sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(REPAIRED).bind(run.0).bind(texts(ids)).execute(database).await.map(drop)
+}
+
+/// Returns the fields as the column `fields` holds them.
+fn stored_fields(fields: &[FieldDifference]) -> Value {
+    let field =
+        |it: &FieldDifference| json!({"field": it.field, "zoho": it.source, "erp": it.target});
+    storable_json(&fields.iter().map(field).collect())
+}
+
+/// Reads the column `fields`.
+pub(super) fn fields_of(Json(stored): Json<Vec<Fields>>) -> Vec<FieldDifference> {
+    let field = |mut it: Fields| FieldDifference {
+        field: it.get("field").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        source: it.remove("zoho").unwrap_or_default(),
+        target: it.remove("erp").unwrap_or_default(),
+    };
+    stored.into_iter().map(field).collect()
+}
+
+/// Reads the column `class`.
+pub(super) fn class_of(text: &str) -> Result<DriftClass, sqlx::Error> {
+    one_of(DriftClass::ALL, DriftClass::as_str, "class of drift", text)
+}
+
+fn texts(ids: &[RecordId]) -> Vec<String> {
+    ids.iter().map(|id| storable(id.as_str()).into_owned()).collect()
+}
