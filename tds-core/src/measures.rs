@@ -48,6 +48,9 @@ pub trait Measures: Send + Sync {
     /// are returned as they are stored.
     async fn coverage(&self, watched: &[Watched], days: u16) -> Result<Vec<Coverage>>;
 
+    /// Returns the comparisons of the last `days` complete days that are stored.
+    async fn stored_coverage(&self, days: u16) -> Result<Vec<Coverage>>;
+
     /// Compares and stores those of the last `days` complete days that are not stored yet, and the sizes of the tables
     /// today. Returns the number of days that were stored.
     async fn store_day(&self, watched: &[Watched], days: u16) -> Result<u64>;

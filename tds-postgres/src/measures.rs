@@ -62,6 +62,10 @@ impl Measures for PgStore {
         coverage::coverage(&self.database, watched, days).await.doing("comparing changes with deliveries")
     }
 
+    async fn stored_coverage(&self, days: u16) -> Result<Vec<Coverage>> {
+        coverage::known(&self.database, days).await.doing("reading which changes were announced")
+    }
+
     async fn store_day(&self, watched: &[Watched], days: u16) -> Result<u64> {
         let store = async {
             let stored = coverage::store(&self.database, watched, days).await?;

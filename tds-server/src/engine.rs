@@ -183,7 +183,7 @@ impl Engine {
             probe_every: config.schedules.probe,
             derived: config.worker.derived_wait.is_some(),
         };
-        Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, costs))
+        Ok((Services { ports: Ports::new(store).measuring(store), catalogue, engine, zoho, clock }, costs))
     }
 
     /// Stores what was gathered, gives the permits for Zoho back, then closes the store and the database. Stop the tasks

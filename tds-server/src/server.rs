@@ -104,6 +104,11 @@ impl App {
             let state = state.clone();
             supervisor.spawn("heal", healing_stopped, move |shutdown| state.heal(shutdown))
         };
+        let (stop_answers, answers_stopped) = ShutdownTrigger::new();
+        let answers = {
+            let state = state.clone();
+            supervisor.spawn("answers", answers_stopped, move |shutdown| state.store_answers(shutdown))
+        };
         let checking = {
             let store = engine.storage.store.clone();
             tokio::spawn(credentials::test_at_start(engine.services.zoho.clone(), store))
@@ -131,6 +136,9 @@ impl App {
         };
         tokio::join!(listen::serve(listener, router::router(state), stop), work);
 
+        // The last requests are answered, so the times of all answers are known.
+        stop_answers.shutdown();
+        drop(answers.await);
         drop(stop_metrics);
         let ended = match metrics {
             Some(task) => metrics_end(task).await,

@@ -88,6 +88,12 @@ pub(super) async fn coverage(
     Ok(rows)
 }
 
+/// Returns the comparisons that are stored.
+pub(super) async fn known(database: &Database, days: u16) -> Result<Vec<Coverage>, sqlx::Error> {
+    let today: Date = sqlx::query_scalar(TODAY).fetch_one(database).await?;
+    stored(database, today, days).await
+}
+
 /// Stores the comparison of complete days that are not stored yet. Returns their number.
 pub(super) async fn store(
     database: &Database,

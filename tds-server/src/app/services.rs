@@ -6,9 +6,11 @@ use tds_core::{
     clock::Clock,
     engine::Engine,
     inbox::{Inbox, InboxOperator},
-    queue::{QueueMaintenance, QueueOperator},
+    measures::Measures,
+    queue::{Queue, QueueMaintenance, QueueOperator},
     record::EntityType,
     runs::SyncRunOperator,
+    verify::VerifyOperator,
 };
 use tds_zoho::{
     ZohoClient,
@@ -28,6 +30,19 @@ pub struct Ports {
     pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
+    /// What the store measures; `None` for a store that measures nothing.
+    pub measured: Option<Measured>,
+}
+
+/// The ports of the figures over days and weeks.
+#[derive(Clone)]
+pub struct Measured {
+    /// The figures of the queue, the inbox and the server's own answers.
+    pub measures: Arc<dyn Measures>,
+    /// The history of verifications.
+    pub verifications: Arc<dyn VerifyOperator>,
+    /// Takes work that follows from a measurement.
+    pub work: Arc<dyn Queue>,
 }
 
 impl Ports {
@@ -44,7 +59,20 @@ impl Ports {
             queue: store.clone(),
             maintenance: store.clone(),
             runs: store,
+            measured: None,
         }
+    }
+
+    /// Adds the figures that a store measures.
+    #[must_use]
+    pub fn measuring<S>(mut self, store: &S) -> Self
+    where
+        S: Measures + VerifyOperator + Queue + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        let (measures, verifications) = (store.clone(), store.clone());
+        self.measured = Some(Measured { measures, verifications, work: store });
+        self
     }
 }
 

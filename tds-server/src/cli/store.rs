@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tds_postgres::{SchemaStatus, SchemaVerdict};
+use tds_zoho::entities::Catalogue;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -26,6 +27,7 @@ pub(crate) struct Store {
     pub(crate) events: Events,
     pub(crate) runs: Runs,
     organization_id: Option<String>,
+    day_limit: Option<u32>,
 }
 
 impl Store {
@@ -39,11 +41,27 @@ impl Store {
             storage.close().await;
             return Err(failure);
         }
-        let ports = Ports::new(&storage.store);
+        let ports = Ports::new(&storage.store).measuring(&storage.store);
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
-        Ok(Self { storage, place, items, events, runs, organization_id })
+        let day_limit = lookup.get("ZOHO_DAILY_LIMIT").and_then(|limit| limit.parse().ok());
+        Ok(Self { storage, place, items, events, runs, organization_id, day_limit })
+    }
+
+    /// Returns the ports of the store.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.events.ports
+    }
+
+    /// Returns the entity types of the program.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.events.catalogue
+    }
+
+    /// Returns the calls that the organization's plan allows in a day, if they are configured.
+    pub(crate) fn day_limit(&self) -> Option<u32> {
+        self.day_limit
     }
 
     /// Returns the organization whose webhooks are handled.

@@ -35,6 +35,7 @@ mod pause;
 mod plan;
 mod problem;
 mod queue;
+mod readiness;
 mod runs;
 mod stats;
 
@@ -54,6 +55,7 @@ pub(crate) use self::{
         Unavailable, Unreadable, Upstream,
     },
     queue::{Affected, ItemPage, QueueItem},
+    readiness::{MissedWebhooks, Readiness},
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
 };

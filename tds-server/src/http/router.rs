@@ -22,7 +22,7 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, runs, stats,
+            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, runs, stats,
             webhooks,
         },
         state::AppState,
@@ -111,6 +111,8 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
         .routes(routes!(plan::show))
+        .routes(routes!(readiness::show))
+        .routes(routes!(readiness::show_missed, readiness::look_for_missed))
         .routes(routes!(credentials::test));
     openapi::complete_operators(router.get_openapi_mut());
     router
