@@ -13,7 +13,7 @@ use tds_core::{
 };
 use tds_zoho::entities::{Catalogue, Descriptor};
 
-pub(crate) use self::figures::{day_time, whole};
+pub(crate) use self::figures::{counted, day_time, whole};
 use super::{
     missed::watched,
     services::{Measured, Ports},

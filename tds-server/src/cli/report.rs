@@ -5,6 +5,8 @@ mod document;
 mod html;
 mod markdown;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 use clap::Args;
 

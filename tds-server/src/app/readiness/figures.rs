@@ -94,7 +94,7 @@ pub(super) fn no_loss(deliveries: &DeliveryFigures, now: OffsetDateTime) -> Chec
         name: "no_loss".to_owned(),
         status,
         value: deliveries.since.map(|_| number(deliveries.late)),
-        unit: "events",
+        unit: "",
         target: "0 events without an end state",
         hint,
     }
@@ -122,7 +122,7 @@ pub(super) fn dead_letters(dead: &DeadLetterFigures, delays: &DelayFigures, now:
         name: "dead_letters".to_owned(),
         status,
         value: is_good.map(|_| number(count)),
-        unit: "items",
+        unit: "",
         target: "0 items in 7 days",
         hint,
     }
@@ -203,6 +203,11 @@ pub(crate) fn whole(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Formats a count with its noun: `1 delivery`, `2 deliveries`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", whole(count), if count == 1 { one } else { many })
 }
 
 fn rounded(value: f64) -> f64 {
@@ -300,5 +305,6 @@ mod tests {
     #[test]
     fn counts_have_separators() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(whole), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1, 2_000].map(|count| counted(count, "item", "items")), ["1 item", "2,000 items"]);
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn check(entity: &Descriptor, runs: &[VerifiedRun], now: OffsetDateTi
         name: format!("{}_verified", entity.name()),
         status,
         value: (!week.is_empty()).then(|| count(found)),
-        unit: "differences",
+        unit: "",
         target: "0 differences in 7 days",
         hint,
     }
@@ -132,6 +132,8 @@ pub(super) fn money(points: &[MoneyPoint], now: OffsetDateTime) -> Check {
         (Fail, hint)
     } else if let Some(lack) = lack(&times, now) {
         (Unknown, format!("{lack} {COMMAND}."))
+    } else if checks == 0 {
+        (Unknown, "The verifications of the last 7 days made no check of money.".to_owned())
     } else {
         (Pass, format!("{checks} checks in {} verifications agree to the cent.", points.len()))
     };
@@ -139,7 +141,7 @@ pub(super) fn money(points: &[MoneyPoint], now: OffsetDateTime) -> Check {
         name: "money".to_owned(),
         status,
         value: (!points.is_empty()).then(|| count(failing as u64)),
-        unit: "differences",
+        unit: "",
         target: "0 differences in 7 days",
         hint,
     }
@@ -287,5 +289,7 @@ mod tests {
         assert!(check.hint.contains("receivables IQD differs by 12.50 (invoices 7)"), "{}", check.hint);
         assert_eq!(money(&points[5..], NOW).status, Unknown);
         assert_eq!(money(&[], NOW).value, None);
+        points.iter_mut().for_each(|point| point.rows.clear());
+        assert_eq!(money(&points, NOW).status, Unknown, "nothing was checked");
     }
 }

@@ -1,7 +1,7 @@
 //! What to look at: a ranked list of concrete actions.
 
 use super::Report;
-use crate::app::readiness::{Check, Verdict, whole};
+use crate::app::readiness::{Check, Verdict, counted, whole};
 
 tds_core::closed_set! {
     /// How soon something has to be looked at.
@@ -60,9 +60,9 @@ fn unparsed(report: &Report) -> Option<Action> {
     (count > 0).then(|| Action {
         urgency: Urgency::Now,
         text: format!(
-            "{} deliveries could not be understood: tds-server inbox list --status failed, then tds-server inbox show \
+            "{} could not be understood: tds-server inbox list --status failed, then tds-server inbox show \
              ID. Replay them when the cause is mended.",
-            whole(count)
+            counted(count, "delivery", "deliveries")
         ),
     })
 }
@@ -96,9 +96,9 @@ fn history(report: &Report) -> Option<Action> {
     (again > 0).then(|| Action {
         urgency: Urgency::Note,
         text: format!(
-            "Zoho reported failed webhooks of {} records, which were read again. Was the server unreachable, or did a \
+            "Zoho reported failed webhooks of {}, read again since. Was the server unreachable, or did a \
              proxy refuse them?",
-            whole(again)
+            counted(again, "record", "records")
         ),
     })
 }
@@ -120,11 +120,12 @@ fn budget(report: &Report) -> Option<Action> {
 fn fields(report: &Report) -> Option<Action> {
     let since = report.at - time::Duration::days(i64::from(report.days));
     let new = report.figures.unknown_fields.iter().filter(|field| field.first_seen_at > since).count();
+    let new = u64::try_from(new).unwrap_or(u64::MAX);
     (new > 0).then(|| Action {
         urgency: Urgency::Note,
         text: format!(
-            "Zoho sends {new} fields that are new and that no column takes: their values are in the column raw \
-             (docs/views.md)."
+            "Zoho sends {} that no column takes: their values are in the column raw (docs/views.md).",
+            counted(new, "new field", "new fields")
         ),
     })
 }

@@ -24,6 +24,8 @@ struct Part<'a> {
     /// The name of the section in links.
     anchor: String,
     charts: Vec<Drawn<'a>>,
+    /// True if the only chart and the only table fit beside each other.
+    is_beside: bool,
     /// Whether a table is so wide that it needs the whole page beside the charts.
     tables: Vec<Wide<'a>>,
 }
@@ -36,8 +38,10 @@ struct Drawn<'a> {
 
 struct Wide<'a> {
     table: &'a Table,
-    /// True for a table of a day or of few columns, which fits beside another one.
+    /// True for a table that fits beside another one.
     is_narrow: bool,
+    /// True for a table with long texts. On a narrow screen, its rows become blocks.
+    is_stacked: bool,
 }
 
 /// Writes the report. Every text is escaped.
@@ -63,8 +67,22 @@ fn part(section: &Section) -> Part<'_> {
         section,
         anchor: letters.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"),
         charts: section.charts.iter().map(drawn).collect(),
-        tables: section.tables.iter().map(|table| Wide { table, is_narrow: table.heads.len() <= 6 }).collect(),
+        is_beside: section.charts.len() == 1 && section.tables.len() == 1 && section.tables.iter().all(is_narrow),
+        tables: section.tables.iter().map(wide).collect(),
     }
+}
+
+fn wide(table: &Table) -> Wide<'_> {
+    let is_stacked = table.rows.iter().flatten().any(|cell| is_long(cell));
+    Wide { table, is_narrow: is_narrow(table), is_stacked }
+}
+
+fn is_narrow(table: &Table) -> bool {
+    table.heads.len() <= 6 && !table.rows.iter().flatten().any(|cell| is_long(cell))
+}
+
+fn is_long(cell: &str) -> bool {
+    cell.chars().count() > 40
 }
 
 /// Returns the class of a cell: numbers are aligned, and words that carry a verdict have its colour.
@@ -74,7 +92,7 @@ fn cell_class(table: &Table, column: &usize, cell: &str) -> &'static str {
         "fail" | "differs" => "bad",
         "unknown" => "warn",
         _ if table.heads.get(*column).is_some_and(|head| head.is_number) => "n",
-        cell if cell.chars().count() > 48 => "long",
+        cell if is_long(cell) => "long",
         _ => "",
     }
 }

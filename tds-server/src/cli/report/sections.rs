@@ -121,7 +121,7 @@ fn readiness(report: &Report) -> Section {
     let verdict = if report.readiness.is_ready() {
         "Every check is passed: the mirror can be relied upon."
     } else {
-        "Not every check is passed. `unknown` means that there is not enough data yet."
+        "Not every check is passed. Unknown means that there is not enough data yet."
     };
     Section {
         title: "Readiness",

@@ -8,7 +8,7 @@ use tds_core::{
 use super::{labels, value, work::tables};
 use crate::{
     app::{
-        readiness::{day_time, whole},
+        readiness::{counted, day_time, whole},
         report::Report,
     },
     cli::report::document::{Chart, ChartKind, Section, Series, Table, number, text},
@@ -113,7 +113,10 @@ pub(super) fn unknown_fields(report: &Report) -> Section {
         title: "Unknown fields",
         paragraphs: vec![match total {
             0 => "Zoho sent no field that TDS does not know.".to_owned(),
-            _ => format!("{} fields have no column; their values are in the column raw.{more}", whole(total)),
+            _ => format!(
+                "{} without a column; the values are in the column raw.{more}",
+                counted(total, "field", "fields")
+            ),
         }],
         tables: tables(Table {
             caption: "",

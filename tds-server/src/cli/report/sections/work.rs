@@ -8,7 +8,7 @@ use tds_core::{
 use super::{labels, seconds, value};
 use crate::{
     app::{
-        readiness::{day_time, whole},
+        readiness::{counted, day_time, whole},
         report::Report,
     },
     cli::report::document::{Chart, ChartKind, Section, Series, Table, number, text},
@@ -146,10 +146,9 @@ pub(super) fn failures(report: &Report) -> Section {
     Section {
         title: "Failures by cause",
         paragraphs: vec![format!(
-            "{} attempts failed and were repeated, and {} items became dead letters. Errors that differ only in numbers \
-             are one cause.",
-            whole(retries),
-            whole(dead)
+            "{} failed and repeated, {}. Errors that differ only in numbers are one cause.",
+            counted(retries, "attempt", "attempts"),
+            counted(dead, "new dead letter", "new dead letters")
         )],
         tables: tables(Table {
             caption: "",
@@ -175,11 +174,11 @@ pub(super) fn dead_letters(report: &Report) -> Section {
     let text_of = if now == 0 {
         "No dead letter waits.".to_owned()
     } else {
-        format!("{} items wait: tds-server queue list --status dead_letter", whole(now))
+        format!("{} waiting: see tds-server queue list --status dead_letter.", counted(now, "item", "items"))
     };
     let unparsed = match report.figures.unparsed {
         0 => String::new(),
-        count => format!(" {} deliveries could not be understood.", whole(count)),
+        count => format!(" {} could not be understood.", counted(count, "delivery", "deliveries")),
     };
     Section {
         title: "Dead letters",
