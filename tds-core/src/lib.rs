@@ -11,9 +11,9 @@ mod ids;
 pub mod inbox;
 pub mod limits;
 pub mod lock;
+pub mod measures;
 #[cfg(feature = "memory")]
 pub mod memory;
-pub mod measures;
 pub mod mirror;
 pub mod prelude;
 pub mod queue;

@@ -27,7 +27,8 @@ const PAGES: usize = 10;
 const PACE: Duration = Duration::from_millis(600);
 
 const STATUS: [&str; 5] = ["status", "execution_status", "delivery_status", "state", "status_formatted"];
-const CODE: [&str; 5] = ["response_code", "response_status", "http_status", "http_status_code", "status_code"];
+const CODE: [&str; 5] =
+    ["response_code", "response_status", "http_status", "http_status_code", "status_code"];
 const MODULE: [&str; 6] = ["entity", "entity_type", "module", "entity_name", "module_name", "resource_type"];
 const ID: [&str; 5] = ["entity_id", "record_id", "resource_id", "module_id", "module_record_id"];
 const TIME: [&str; 6] =
@@ -148,7 +149,8 @@ impl Reader<'_> {
     fn key(&self, entry: &Map<String, Value>) -> Option<RecordKey> {
         let module = first(entry, &MODULE).and_then(Value::as_str);
         let of_module = module.and_then(|module| descriptor(self.catalogue, module));
-        let by_id_key = || self.catalogue.iter().find(|one| !one.id_key.is_empty() && entry.contains_key(one.id_key));
+        let by_id_key =
+            || self.catalogue.iter().find(|one| !one.id_key.is_empty() && entry.contains_key(one.id_key));
         let descriptor = of_module.or_else(by_id_key)?;
         let entity: EntityType = self.catalogue.reader(descriptor)?;
         let id = ID.iter().chain([&descriptor.id_key]).find_map(|key| reading::record_id(entry, key).ok())?;
@@ -237,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_page_of_older_entries_ends_the_look() {
-        let old = json!([{"entity": "item", "entity_id": "7", "status": "failed", "time": "2026-11-19T10:00:00Z"}]);
+        let old =
+            json!([{"entity": "item", "entity_id": "7", "status": "failed", "time": "2026-11-19T10:00:00Z"}]);
         assert_eq!(read(&old), (Vec::new(), 0, true));
         assert_eq!(read(&json!([])), (Vec::new(), 0, false));
     }

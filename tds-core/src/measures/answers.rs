@@ -104,7 +104,10 @@ mod tests {
         assert_eq!((times.answers, times.faults), (5, 1));
         assert_eq!(times.classes, [2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
         assert_eq!(times.mean_ms().map(f64::round), Some(4_020.0));
-        assert_eq!((times.at_most_ms(0.5), times.at_most_ms(0.8), times.at_most_ms(0.99)), (Some(10), Some(100), None));
+        assert_eq!(
+            (times.at_most_ms(0.5), times.at_most_ms(0.8), times.at_most_ms(0.99)),
+            (Some(10), Some(100), None)
+        );
         let mut sum = times;
         sum.merge(&times);
         assert_eq!((sum.answers, sum.classes[0], sum.mean_ms()), (10, 4, times.mean_ms()));

@@ -95,11 +95,7 @@ pub(super) async fn known(database: &Database, days: u16) -> Result<Vec<Coverage
 }
 
 /// Stores the comparison of complete days that are not stored yet. Returns their number.
-pub(super) async fn store(
-    database: &Database,
-    watched: &[Watched],
-    days: u16,
-) -> Result<u64, sqlx::Error> {
+pub(super) async fn store(database: &Database, watched: &[Watched], days: u16) -> Result<u64, sqlx::Error> {
     let today: Date = sqlx::query_scalar(TODAY).fetch_one(database).await?;
     let mut wanted = missing(&stored(database, today, days).await?, today, days);
     wanted.remove(&today);

@@ -149,7 +149,8 @@ pub(super) async fn figures(database: &Database, days: u16) -> Result<ReportFigu
 
 async fn each_day(database: &Database, days: i32) -> Result<Vec<DayFigures>, sqlx::Error> {
     let calendar: Vec<Date> = sqlx::query_scalar(CALENDAR).bind(days).fetch_all(database).await?;
-    let mut figures: BTreeMap<Date, DayFigures> = calendar.into_iter().map(|day| (day, nothing(day))).collect();
+    let mut figures: BTreeMap<Date, DayFigures> =
+        calendar.into_iter().map(|day| (day, nothing(day))).collect();
     for (statement, read) in [
         (WORK, work_of as fn(&PgRow, &mut DayFigures) -> Result<(), sqlx::Error>),
         (LANES, lane_of),

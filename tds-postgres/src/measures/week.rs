@@ -63,17 +63,14 @@ pub(super) async fn week(
     patience: Duration,
 ) -> Result<WeekFigures, sqlx::Error> {
     let within = seconds(within);
-    let delays =
-        sqlx::query(DELAYS).bind(within).bind(Lane::Webhook.priority()).fetch_one(database).await?;
-    let deliveries =
-        sqlx::query(DELIVERIES).bind(within).bind(seconds(patience)).fetch_one(database).await?;
+    let delays = sqlx::query(DELAYS).bind(within).bind(Lane::Webhook.priority()).fetch_one(database).await?;
+    let deliveries = sqlx::query(DELIVERIES).bind(within).bind(seconds(patience)).fetch_one(database).await?;
     let dead = sqlx::query(DEAD).bind(within).fetch_one(database).await?;
     let mut answers = AnswerTimes::default();
     for row in sqlx::query(ANSWERS).bind(within).fetch_all(database).await? {
         answers.merge(&times_of(&row)?);
     }
-    let answers_since: Option<OffsetDateTime> =
-        sqlx::query_scalar(ANSWERS_SINCE).fetch_one(database).await?;
+    let answers_since: Option<OffsetDateTime> = sqlx::query_scalar(ANSWERS_SINCE).fetch_one(database).await?;
     let money = sqlx::query(MONEY).bind(within).try_map(|row: PgRow| point_of(&row));
     Ok(WeekFigures {
         now: delays.try_get("now")?,
@@ -149,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_stored_check_is_read_whatever_it_calls_its_sides() {
-        let row = money_of(&json!({"check": "receivables", "currency": "IQD", "zoho": "10.00", "erp": "9.50",
+        let row =
+            money_of(&json!({"check": "receivables", "currency": "IQD", "zoho": "10.00", "erp": "9.50",
             "difference": "0.50", "holds": false, "examples": ["invoices 7"]}));
         assert_eq!((row.holds, row.source.as_deref(), row.examples.len()), (false, Some("10.00"), 1));
         let judged = |difference: &str| money_of(&json!({"check": "rates", "difference": difference})).holds;

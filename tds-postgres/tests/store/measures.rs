@@ -62,7 +62,10 @@ async fn a_week_is_measured_from_what_the_tables_keep() {
     )
     .await;
     let week = store.week(WEEK, QUARTER).await.expect("figures");
-    assert_eq!((week.delays.completed, week.delays.mean, week.delays.webhook_mean), (1, Some(4.0), Some(4.0)));
+    assert_eq!(
+        (week.delays.completed, week.delays.mean, week.delays.webhook_mean),
+        (1, Some(4.0), Some(4.0))
+    );
     assert!(week.delays.since.expect("a time") < week.now - time::Duration::days(7));
     let deliveries = &week.deliveries;
     assert_eq!((deliveries.received, deliveries.completed, deliveries.failed, deliveries.late), (3, 1, 1, 1));
@@ -91,7 +94,8 @@ async fn a_week_is_measured_from_what_the_tables_keep() {
 async fn the_times_of_answers_add_up_and_old_ones_are_pruned() {
     let (database, store) = store().await;
     let now = OffsetDateTime::now_utc();
-    let hour = now.replace_minute(0).and_then(|at| at.replace_second(0)).and_then(|at| at.replace_nanosecond(0));
+    let hour =
+        now.replace_minute(0).and_then(|at| at.replace_second(0)).and_then(|at| at.replace_nanosecond(0));
     let hour = hour.expect("an hour");
     let count = |hours: i64, kind, milliseconds: &[u64]| {
         let mut times = AnswerTimes::default();
@@ -150,7 +154,8 @@ async fn changes_are_compared_with_the_deliveries_that_announced_them() {
     .await;
     let rows = store.coverage(&watched, 2).await.expect("rows");
     let found = |rows: &[tds_core::measures::Coverage], entity: &EntityType| {
-        let of: Vec<_> = rows.iter().filter(|row| row.entity == *entity && row.changes > 0).cloned().collect();
+        let of: Vec<_> =
+            rows.iter().filter(|row| row.entity == *entity && row.changes > 0).cloned().collect();
         assert_eq!(of.len(), 1, "{rows:?}");
         (of[0].changes, of[0].delivered, of[0].late_p50, of[0].late_p99)
     };

@@ -76,8 +76,12 @@ mod tests {
         ] {
             book.add(at, kind, Duration::from_millis(4), false);
         }
-        let hours: Vec<_> = lock(&book.0).iter().map(|((hour, kind), times)| (*hour, *kind, times.answers)).collect();
+        let hours: Vec<_> =
+            lock(&book.0).iter().map(|((hour, kind), times)| (*hour, *kind, times.answers)).collect();
         let (ten, eleven) = (datetime!(2026-11-20 10:00 UTC), datetime!(2026-11-20 11:00 UTC));
-        assert_eq!(hours, [(ten, AnswerKind::Webhook, 1), (ten, AnswerKind::Api, 2), (eleven, AnswerKind::Api, 1)]);
+        assert_eq!(
+            hours,
+            [(ten, AnswerKind::Webhook, 1), (ten, AnswerKind::Api, 2), (eleven, AnswerKind::Api, 1)]
+        );
     }
 }

@@ -80,13 +80,29 @@ impl Daily {
         let since = last.unwrap_or(now - BACK);
         let check = match self.zoho.webhook_history(&self.catalogue, since).await? {
             WebhookHistory::Unavailable(reason) => {
-                tracing::info!(reason, "Zoho does not show its history of webhooks; nothing is known of failed ones");
-                HistoryCheck { at: now, is_answered: false, detail: reason, calls: 1, failed: 0, read_again: 0 }
+                tracing::info!(
+                    reason,
+                    "Zoho does not show its history of webhooks; nothing is known of failed ones"
+                );
+                HistoryCheck {
+                    at: now,
+                    is_answered: false,
+                    detail: reason,
+                    calls: 1,
+                    failed: 0,
+                    read_again: 0,
+                }
             }
             WebhookHistory::Known { failed, others, calls, is_complete } => {
                 let items: Vec<NewItem> = failed
                     .iter()
-                    .map(|one| NewItem::new(one.key.clone(), Lane::Incremental, Work { recheck: true, ..Work::fetch() }))
+                    .map(|one| {
+                        NewItem::new(
+                            one.key.clone(),
+                            Lane::Incremental,
+                            Work { recheck: true, ..Work::fetch() },
+                        )
+                    })
                     .collect();
                 let read_again = u64::try_from(items.len()).unwrap_or(u64::MAX);
                 self.queue.enqueue(items).await?;
@@ -96,9 +112,19 @@ impl Daily {
                     read_again + others
                 );
                 if read_again > 0 {
-                    tracing::warn!(records = read_again, "Zoho reports failed webhooks; their records are read again");
+                    tracing::warn!(
+                        records = read_again,
+                        "Zoho reports failed webhooks; their records are read again"
+                    );
                 }
-                HistoryCheck { at: now, is_answered: true, detail, calls, failed: read_again + others, read_again }
+                HistoryCheck {
+                    at: now,
+                    is_answered: true,
+                    detail,
+                    calls,
+                    failed: read_again + others,
+                    read_again,
+                }
             }
         };
         self.measures.store_history_check(&check).await
@@ -141,7 +167,10 @@ mod tests {
     fn vendors_are_announced_at_the_address_of_customers_and_stock_cannot_be_compared() {
         let watched = watched(&Catalogue::default());
         let of = |name: &str| {
-            watched.iter().find(|one| one.entity.as_str() == name).map(|one| one.delivered_as.as_str().to_owned())
+            watched
+                .iter()
+                .find(|one| one.entity.as_str() == name)
+                .map(|one| one.delivered_as.as_str().to_owned())
         };
         assert_eq!(of("vendors").as_deref(), Some("customers"));
         assert_eq!(of("sales_orders").as_deref(), Some("sales_orders"));

@@ -75,7 +75,8 @@ impl Engine {
             handles
                 .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
             if let Some(daily) = Daily::of(&self.services) {
-                handles.push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
+                handles
+                    .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
             }
             let (items, retention) = (Items(ports), self.retention);
             handles

@@ -22,8 +22,8 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, runs, stats,
-            webhooks,
+            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, runs,
+            stats, webhooks,
         },
         state::AppState,
     },

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, answers::AnswerBook, events::Events, heal, health::Health, items::Items, plan::CostSettings,
-        runs::Runs, services::Services, webhooks::Webhooks,
+        activity::Activity, answers::AnswerBook, events::Events, heal, health::Health, items::Items,
+        plan::CostSettings, runs::Runs, services::Services, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,

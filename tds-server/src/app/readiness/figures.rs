@@ -48,7 +48,8 @@ pub(super) fn webhook_success(
     let ended = deliveries.completed + deliveries.failed;
     let share = (ended > 0).then(|| ratio(deliveries.completed, ended) * 100.0);
     let lack = lack(deliveries.since, Some(deliveries.received), "deliveries", now);
-    let so_far = format!("{} of {} deliveries failed.{}", deliveries.failed, whole(ended), announced(coverage));
+    let so_far =
+        format!("{} of {} deliveries failed.{}", deliveries.failed, whole(ended), announced(coverage));
     let (status, hint) = verdict(share.map(|share| share > PERCENT), lack, &so_far, || {
         "tds-server inbox list --status failed shows why; tds-server inbox replay ID processes a delivery again."
             .to_owned()
@@ -77,10 +78,14 @@ fn announced(coverage: &[Coverage]) -> String {
 /// Judges whether every accepted event reached an end state.
 pub(super) fn no_loss(deliveries: &DeliveryFigures, now: OffsetDateTime) -> Check {
     let lack = lack(deliveries.since, None, "deliveries", now);
-    let slowest = deliveries.slowest.map(|slowest| format!(" The slowest took {slowest:.1} s.")).unwrap_or_default();
+    let slowest =
+        deliveries.slowest.map(|slowest| format!(" The slowest took {slowest:.1} s.")).unwrap_or_default();
     let so_far = if deliveries.late > 0 {
         let oldest = deliveries.oldest_open.unwrap_or_default() / 60.0;
-        format!("{} events of the inbox have no end state; the oldest waits for {oldest:.0} min.", deliveries.late)
+        format!(
+            "{} events of the inbox have no end state; the oldest waits for {oldest:.0} min.",
+            deliveries.late
+        )
     } else {
         format!("Every event that is older than 15 minutes reached an end state.{slowest}")
     };
@@ -284,7 +289,11 @@ mod tests {
         assert_eq!((judge(0, 0, LONG_AGO).status, judge(0, 0, LONG_AGO).value), (Pass, Some(0.0)));
         let discarded = judge(0, 3, LONG_AGO);
         assert_eq!((discarded.status, discarded.value), (Fail, Some(3.0)));
-        assert!(discarded.hint.contains("7 days after") && discarded.hint.contains("2026-11-25"), "{}", discarded.hint);
+        assert!(
+            discarded.hint.contains("7 days after") && discarded.hint.contains("2026-11-25"),
+            "{}",
+            discarded.hint
+        );
         assert_eq!(judge(2, 0, YESTERDAY).status, Fail);
         assert_eq!((judge(0, 0, YESTERDAY).status, judge(0, 0, None).status), (Unknown, Unknown));
         assert_eq!(judge(1, 1, None).status, Fail, "a dead letter is known whatever else is");

@@ -49,7 +49,8 @@ pub(super) fn check(entity: &Descriptor, runs: &[VerifiedRun], now: OffsetDateTi
         let mut fields: Vec<_> = fields.into_iter().collect();
         fields.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let fields: Vec<&str> = fields.iter().take(3).map(|(field, _)| *field).collect();
-        let of = if fields.is_empty() { String::new() } else { format!(" (most often {})", fields.join(", ")) };
+        let of =
+            if fields.is_empty() { String::new() } else { format!(" (most often {})", fields.join(", ")) };
         let hint = format!(
             "{} of {} comparisons differed in the last 7 days: {}{of}; {repaired} are equal again. Look at them with \
              tds-server verify --entity {name} --json, find the cause with tds-server explain {name} ZOHO_ID, and \

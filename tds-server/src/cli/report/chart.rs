@@ -73,7 +73,9 @@ pub(crate) fn shapes(chart: &Chart) -> Shapes {
                 Tick { at: place(HEIGHT - BOTTOM - height(value)), text: short(value) }
             })
             .collect(),
-        labels: labels(chart).map(|(day, text)| Tick { at: place(middle(day)), text: text.clone() }).collect(),
+        labels: labels(chart)
+            .map(|(day, text)| Tick { at: place(middle(day)), text: text.clone() })
+            .collect(),
         is_empty: chart.series.iter().all(|series| series.values.iter().all(Option::is_none)),
     };
     let mut stacked = vec![0.0; days];
@@ -100,7 +102,8 @@ pub(crate) fn shapes(chart: &Chart) -> Shapes {
                 let is_stacked = chart.kind == ChartKind::Stacked;
                 let share = if is_stacked { 1.0 } else { chart.series.len().max(1) as f64 };
                 for (day, value) in values.filter(|(_, value)| *value > 0.0) {
-                    let (below, aside) = if is_stacked { (stacked[day], 0.0) } else { (0.0, place_of as f64) };
+                    let (below, aside) =
+                        if is_stacked { (stacked[day], 0.0) } else { (0.0, place_of as f64) };
                     shapes.bars.push(Bar {
                         x: place(middle(day) - bar_width / 2.0 + bar_width / share * aside),
                         y: place(HEIGHT - BOTTOM - height(below + value)),
@@ -174,15 +177,24 @@ mod tests {
             unit: "s",
             kind,
             labels: ["Mon", "Tue", "Wed"].map(str::to_owned).to_vec(),
-            series: series.map(|(n, values)| Series { name: format!("s{n}"), values: values.to_vec() }).collect(),
+            series: series
+                .map(|(n, values)| Series { name: format!("s{n}"), values: values.to_vec() })
+                .collect(),
         }
     }
 
     #[test]
     fn bars_on_top_of_each_other_reach_their_sum() {
-        let drawn = shapes(&chart(ChartKind::Stacked, [[Some(30.0), None, Some(0.0)], [Some(10.0), Some(20.0), None]]));
+        let drawn = shapes(&chart(
+            ChartKind::Stacked,
+            [[Some(30.0), None, Some(0.0)], [Some(10.0), Some(20.0), None]],
+        ));
         assert_eq!((drawn.bars.len(), drawn.grid[4].text.as_str()), (3, "40"));
-        assert_eq!((drawn.bars[1].y.as_str(), drawn.bars[1].series), ("10.0", 1), "the second begins at the first's top");
+        assert_eq!(
+            (drawn.bars[1].y.as_str(), drawn.bars[1].series),
+            ("10.0", 1),
+            "the second begins at the first's top"
+        );
         assert_eq!(drawn.bars[0].title, "Mon · s0: 30 s");
     }
 
@@ -195,7 +207,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_steps_are_round() {
-        assert_eq!([0.0, 0.25, 7.0, 1_500.0, 12_000.0, 2_000_000.0].map(short), ["0", "0.25", "7", "1.5k", "12k", "2M"]);
+        assert_eq!(
+            [0.0, 0.25, 7.0, 1_500.0, 12_000.0, 2_000_000.0].map(short),
+            ["0", "0.25", "7", "1.5k", "12k", "2M"]
+        );
         assert_eq!([0.0, 0.3, 41.0, 90.0, 450.0].map(round_up), [1.0, 0.4, 50.0, 100.0, 500.0]);
     }
 }

@@ -62,12 +62,15 @@ pub(crate) fn render(document: &Document) -> askama::Result<String> {
 
 fn part(section: &Section) -> Part<'_> {
     let letters = section.title.to_lowercase();
-    let drawn = |chart| Drawn { chart, shapes: chart::shapes(chart), is_lines: chart.kind == ChartKind::Lines };
+    let drawn =
+        |chart| Drawn { chart, shapes: chart::shapes(chart), is_lines: chart.kind == ChartKind::Lines };
     Part {
         section,
         anchor: letters.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"),
         charts: section.charts.iter().map(drawn).collect(),
-        is_beside: section.charts.len() == 1 && section.tables.len() == 1 && section.tables.iter().all(is_narrow),
+        is_beside: section.charts.len() == 1
+            && section.tables.len() == 1
+            && section.tables.iter().all(is_narrow),
         tables: section.tables.iter().map(wide).collect(),
     }
 }
@@ -100,7 +103,9 @@ fn cell_class(table: &Table, column: &usize, cell: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::cli::report::document::{Chart, ChartKind, Document, Section, Series, Table, Tile, Tone, number, text};
+    use crate::cli::report::document::{
+        Chart, ChartKind, Document, Section, Series, Table, Tile, Tone, number, text,
+    };
 
     #[test]
     fn the_page_loads_nothing_and_texts_stay_texts() {

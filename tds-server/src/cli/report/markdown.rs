@@ -40,7 +40,9 @@ fn write_table(text: &mut String, table: &Table) {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     text.push('\n');
     text.push_str(&line(table.heads.iter().map(|head| head.name.to_owned()).collect()));
-    text.push_str(&line(table.heads.iter().map(|head| if head.is_number { "---:" } else { "---" }.to_owned()).collect()));
+    text.push_str(&line(
+        table.heads.iter().map(|head| if head.is_number { "---:" } else { "---" }.to_owned()).collect(),
+    ));
     for row in &table.rows {
         text.push_str(&line(row.iter().map(|cell| plain(cell)).collect()));
     }

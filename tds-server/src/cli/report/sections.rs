@@ -89,11 +89,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
 
 fn look_at(report: &Report) -> Section {
     let actions = report.actions();
-    let paragraphs = if actions.is_empty() {
-        vec!["Nothing needs attention.".to_owned()]
-    } else {
-        Vec::new()
-    };
+    let paragraphs =
+        if actions.is_empty() { vec!["Nothing needs attention.".to_owned()] } else { Vec::new() };
     let tone = |urgency| match urgency {
         Urgency::Now => Tone::Bad,
         Urgency::Soon => Tone::Warn,
@@ -115,7 +112,13 @@ fn readiness(report: &Report) -> Section {
     };
     let table = super::document::Table {
         caption: "",
-        heads: vec![text("check"), text("status"), number("value"), text("target"), text("what was measured, and what to do")],
+        heads: vec![
+            text("check"),
+            text("status"),
+            number("value"),
+            text("target"),
+            text("what was measured, and what to do"),
+        ],
         rows: report.readiness.checks.iter().map(row).collect(),
     };
     let verdict = if report.readiness.is_ready() {
@@ -125,7 +128,9 @@ fn readiness(report: &Report) -> Section {
     };
     Section {
         title: "Readiness",
-        paragraphs: vec![format!("{verdict} The checks are about the last 7 days, whatever the report covers.")],
+        paragraphs: vec![format!(
+            "{verdict} The checks are about the last 7 days, whatever the report covers."
+        )],
         tables: vec![table],
         ..Section::default()
     }

@@ -104,7 +104,11 @@ fn money(back: i64, difference: &str) -> MoneyPoint {
         examples: Vec::new(),
     };
     let at = ago(back);
-    MoneyPoint { verification: RunId(back + 100), at, rows: vec![row("receivables", "IQD", "0.00"), row("payables", "USD", difference)] }
+    MoneyPoint {
+        verification: RunId(back + 100),
+        at,
+        rows: vec![row("receivables", "IQD", "0.00"), row("payables", "USD", difference)],
+    }
 }
 
 fn table(name: &str, rows: u64, bytes: u64) -> TableSize {
@@ -122,8 +126,22 @@ fn table(name: &str, rows: u64, bytes: u64) -> TableSize {
 fn report() -> Report {
     let whole = WeekFigures {
         now: NOW,
-        delays: DelayFigures { since: Some(ago(20)), completed: 19_000, mean: Some(2.35), p99: Some(31.0), webhook_mean: Some(0.8) },
-        deliveries: DeliveryFigures { since: Some(ago(20)), received: 7_400, completed: 7_393, failed: 7, late: 0, oldest_open: None, slowest: Some(44.0) },
+        delays: DelayFigures {
+            since: Some(ago(20)),
+            completed: 19_000,
+            mean: Some(2.35),
+            p99: Some(31.0),
+            webhook_mean: Some(0.8),
+        },
+        deliveries: DeliveryFigures {
+            since: Some(ago(20)),
+            received: 7_400,
+            completed: 7_393,
+            failed: 7,
+            late: 0,
+            oldest_open: None,
+            slowest: Some(44.0),
+        },
         dead_letters: DeadLetterFigures { now: 3, made: 3, last_at: Some(ago(2)) },
         answers: answers(3_000, 3),
         answers_since: Some(ago(20)),
@@ -132,7 +150,8 @@ fn report() -> Report {
     let runs: Vec<VerifiedRun> = (1..=6)
         .rev()
         .flat_map(|back| {
-            let found: &[_] = if back == 3 { &[(DriftClass::FieldDiff, 2), (DriftClass::Stale, 1)] } else { &[] };
+            let found: &[_] =
+                if back == 3 { &[(DriftClass::FieldDiff, 2), (DriftClass::Stale, 1)] } else { &[] };
             [run("products", back, found), run("customers", back, &[])]
         })
         .collect();
@@ -179,12 +198,33 @@ fn report() -> Report {
         figures: ReportFigures {
             whole,
             days: (0..7).rev().map(day).collect(),
-            entities: vec![entity_figures("invoices", 4_100, 9_000), entity_figures("stock", 0, 5_200), entity_figures("products", 700, 1_900)],
-            failures: vec![
-                FailureCause { entity: Some(entity("invoices")), error: LINES.to_owned(), attempts: 24, dead_letters: 3, last_at: ago(2) },
-                FailureCause { entity: None, error: "the lease was lost".to_owned(), attempts: 2, dead_letters: 0, last_at: ago(5) },
+            entities: vec![
+                entity_figures("invoices", 4_100, 9_000),
+                entity_figures("stock", 0, 5_200),
+                entity_figures("products", 700, 1_900),
             ],
-            dead_letters: vec![DeadLetters { entity: entity("invoices"), error: LINES.to_owned(), items: 3, since: ago(2) }],
+            failures: vec![
+                FailureCause {
+                    entity: Some(entity("invoices")),
+                    error: LINES.to_owned(),
+                    attempts: 24,
+                    dead_letters: 3,
+                    last_at: ago(2),
+                },
+                FailureCause {
+                    entity: None,
+                    error: "the lease was lost".to_owned(),
+                    attempts: 2,
+                    dead_letters: 0,
+                    last_at: ago(5),
+                },
+            ],
+            dead_letters: vec![DeadLetters {
+                entity: entity("invoices"),
+                error: LINES.to_owned(),
+                items: 3,
+                since: ago(2),
+            }],
             unparsed: 1,
             unknown_fields: vec![KnownUnknownField {
                 entity: entity("invoices"),
@@ -194,7 +234,11 @@ fn report() -> Report {
                 occurrences: 311,
             }],
             unknown_fields_total: 1,
-            tables: vec![table("", 0, 1_840_000_000), table("tds_inbox_events", 212_000, 690_000_000), table("erp.invoice_lines", 143_500, 61_000_000)],
+            tables: vec![
+                table("", 0, 1_840_000_000),
+                table("tds_inbox_events", 212_000, 690_000_000),
+                table("erp.invoice_lines", 143_500, 61_000_000),
+            ],
         },
     }
 }
@@ -218,7 +262,10 @@ fn the_page_has_every_section_and_chart() {
     }
     let charts: usize = document.sections.iter().map(|section| section.charts.len()).sum();
     assert_eq!(page.matches("<svg").count(), charts);
-    assert!(page.contains("&#60;b&#62;line&#60;/b&#62;") && !page.contains("<b>line"), "texts of Zoho are escaped");
+    assert!(
+        page.contains("&#60;b&#62;line&#60;/b&#62;") && !page.contains("<b>line"),
+        "texts of Zoho are escaped"
+    );
 }
 
 #[test]
@@ -227,8 +274,20 @@ fn what_to_look_at_is_ranked() {
     let urgencies: Vec<Urgency> = actions.iter().map(|action| action.urgency).collect();
     assert!(urgencies.is_sorted(), "{actions:#?}");
     let texts: Vec<&str> = actions.iter().map(|action| action.text.as_str()).collect();
-    let place = |part: &str| texts.iter().position(|text| text.contains(part)).unwrap_or_else(|| panic!("{part}: {texts:#?}"));
-    let found = ["products_verified: ", "money: ", "dead_letters: ", "could not be understood", "bills: Zoho announced 0.0 %", "invoices: Zoho announced 94.3 %", "103 % of the 3,200 calls", "1 new field that no column takes", "3 records, read again since"];
+    let place = |part: &str| {
+        texts.iter().position(|text| text.contains(part)).unwrap_or_else(|| panic!("{part}: {texts:#?}"))
+    };
+    let found = [
+        "products_verified: ",
+        "money: ",
+        "dead_letters: ",
+        "could not be understood",
+        "bills: Zoho announced 0.0 %",
+        "invoices: Zoho announced 94.3 %",
+        "103 % of the 3,200 calls",
+        "1 new field that no column takes",
+        "3 records, read again since",
+    ];
     let places: Vec<usize> = found.iter().map(|part| place(part)).collect();
     assert!(places[..5].iter().all(|place| *place < 5), "{texts:#?}");
     assert_eq!(places.len(), actions.len(), "{texts:#?}");

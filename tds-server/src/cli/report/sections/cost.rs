@@ -30,7 +30,8 @@ pub(super) fn calls(report: &Report) -> Section {
     };
     let total: u64 = days.iter().map(DayFigures::calls_total).sum();
     let row = |lane: &Lane| {
-        let (sum, failed) = days.iter().map(|day| calls(day, *lane)).fold((0, 0), |all, day| (all.0 + day.0, all.1 + day.1));
+        let (sum, failed) =
+            days.iter().map(|day| calls(day, *lane)).fold((0, 0), |all, day| (all.0 + day.0, all.1 + day.1));
         let most = days.iter().map(|day| calls(day, *lane).0).max().unwrap_or(0);
         vec![lane.as_str().to_owned(), whole(sum), whole(failed), whole(most)]
     };
@@ -40,7 +41,11 @@ pub(super) fn calls(report: &Report) -> Section {
         || "ZOHO_DAILY_LIMIT is not set, so the plan's limit is not known here.".to_owned(),
         |limit| {
             let allowance = u64::from(limit) * 80 / 100;
-            format!("The plan allows {} calls a day, of which {} are for TDS.", whole(limit.into()), whole(allowance))
+            format!(
+                "The plan allows {} calls a day, of which {} are for TDS.",
+                whole(limit.into()),
+                whole(allowance)
+            )
         },
     );
     Section {
@@ -72,13 +77,19 @@ pub(super) fn calls(report: &Report) -> Section {
 }
 
 pub(super) fn answers(report: &Report) -> Section {
-    let milliseconds = |times: &AnswerTimes| times.mean_ms().map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"));
-    let bound = |times: &AnswerTimes| {
-        times.at_most_ms(0.99).map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"))
-    };
+    let milliseconds =
+        |times: &AnswerTimes| times.mean_ms().map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"));
+    let bound =
+        |times: &AnswerTimes| times.at_most_ms(0.99).map_or_else(|| "–".to_owned(), |ms| format!("{ms} ms"));
     let row = |day: &DayFigures| {
         let times = &day.answers;
-        vec![day.day.to_string(), whole(times.answers), whole(times.faults), milliseconds(times), bound(times)]
+        vec![
+            day.day.to_string(),
+            whole(times.answers),
+            whole(times.faults),
+            milliseconds(times),
+            bound(times),
+        ]
     };
     let rows = report.figures.days.iter().filter(|day| day.answers.answers > 0).map(row).collect();
     Section {
@@ -108,7 +119,11 @@ pub(super) fn unknown_fields(report: &Report) -> Section {
     };
     let total = report.figures.unknown_fields_total;
     let shown = report.figures.unknown_fields.len() as u64;
-    let more = if total > shown { format!(" The table shows the {shown} that were seen last.") } else { String::new() };
+    let more = if total > shown {
+        format!(" The table shows the {shown} that were seen last.")
+    } else {
+        String::new()
+    };
     Section {
         title: "Unknown fields",
         paragraphs: vec![match total {

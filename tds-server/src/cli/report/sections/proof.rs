@@ -27,7 +27,8 @@ pub(super) fn drift(report: &Report) -> Section {
         let class = |class: DriftClass| sum(&|run| run.report.found.get(&class).copied().unwrap_or(0));
         let slowest = runs.iter().filter_map(|run| run.slowest_repair_seconds).reduce(f64::max);
         let calls: i64 = runs.iter().map(|run| run.report.calls).sum();
-        let mut cells = vec![entity.to_string(), whole(runs.len() as u64), whole(sum(&|run| run.report.counts.compared))];
+        let mut cells =
+            vec![entity.to_string(), whole(runs.len() as u64), whole(sum(&|run| run.report.counts.compared))];
         cells.extend(DriftClass::ALL.map(|one| whole(class(one))));
         cells.extend([
             whole(sum(&|run| run.report.in_flight)),
@@ -130,7 +131,8 @@ pub(super) fn missed(report: &Report) -> Section {
     }
     let row = |(entity, rows): (&&EntityType, &Vec<&Coverage>)| {
         let (changes, delivered) = sums(rows.iter().copied());
-        let slowest = |of: fn(&Coverage) -> Option<f64>| rows.iter().filter_map(|row| of(row)).reduce(f64::max);
+        let slowest =
+            |of: fn(&Coverage) -> Option<f64>| rows.iter().filter_map(|row| of(row)).reduce(f64::max);
         (changes > 0).then(|| {
             vec![
                 entity.to_string(),
@@ -170,7 +172,12 @@ pub(super) fn missed(report: &Report) -> Section {
         None => "Zoho's own history of webhooks was not read yet; it is read once a day.".to_owned(),
         Some(check) if check.is_answered => {
             let read: u64 = report.history.iter().map(|check| check.read_again).sum();
-            format!("Zoho's own history, read on {}: {}. Records read again in these days: {}.", day_time(check.at), check.detail, whole(read))
+            format!(
+                "Zoho's own history, read on {}: {}. Records read again in these days: {}.",
+                day_time(check.at),
+                check.detail,
+                whole(read)
+            )
         }
         Some(check) => format!(
             "Zoho does not show its own history of webhooks, so nothing is known of deliveries that failed on the way ({}).",

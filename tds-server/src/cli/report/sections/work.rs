@@ -17,10 +17,13 @@ use crate::{
 pub(super) fn volume(report: &Report) -> Section {
     let days = &report.figures.days;
     let items = |lane: Lane| {
-        let of_day = |day: &DayFigures| day.lanes.iter().find(|count| count.lane == lane).map_or(0, |count| count.items);
+        let of_day = |day: &DayFigures| {
+            day.lanes.iter().find(|count| count.lane == lane).map_or(0, |count| count.items)
+        };
         days.iter().map(|day| value(of_day(day))).collect::<Vec<_>>()
     };
-    let lanes = Lane::ALL.into_iter().map(|lane| Series { name: lane.as_str().to_owned(), values: items(lane) });
+    let lanes =
+        Lane::ALL.into_iter().map(|lane| Series { name: lane.as_str().to_owned(), values: items(lane) });
     let used = |series: &Series| series.values.iter().flatten().any(|count| *count > 0.0);
     let deliveries = |of: fn(&DayFigures) -> u64| days.iter().map(|day| value(of(day))).collect::<Vec<_>>();
     let by_day = |day: &DayFigures| {
@@ -69,7 +72,13 @@ pub(super) fn volume(report: &Report) -> Section {
         tables: vec![
             Table {
                 caption: "By day",
-                heads: vec![text("day"), number("webhooks"), number("failed"), number("items"), number("changed")],
+                heads: vec![
+                    text("day"),
+                    number("webhooks"),
+                    number("failed"),
+                    number("items"),
+                    number("changed"),
+                ],
                 rows: days.iter().map(by_day).collect(),
             },
             Table {
@@ -95,7 +104,8 @@ pub(super) fn delays(report: &Report) -> Section {
         name: name.to_owned(),
         values: days.iter().map(of).collect(),
     };
-    let row = |day: &DayFigures| vec![day.day.to_string(), seconds(day.mean), seconds(day.p50), seconds(day.p99)];
+    let row =
+        |day: &DayFigures| vec![day.day.to_string(), seconds(day.mean), seconds(day.p50), seconds(day.p99)];
     let webhooks = report.figures.whole.delays.webhook_mean;
     Section {
         title: "Delays",
