@@ -17,3 +17,7 @@ pub use self::{
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     worker::{Random, SourceGate, Worker, WorkerSettings},
 };
+pub(crate) use self::{
+    lister::{deletion_limit, is_far_shorter, last_of_each},
+    patience::Patience,
+};

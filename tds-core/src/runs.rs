@@ -297,6 +297,8 @@ pub struct RunFilter {
     pub entity: Option<EntityType>,
     /// Only runs with this status.
     pub status: Option<RunStatus>,
+    /// Only runs of this type.
+    pub run_type: Option<RunType>,
 }
 
 /// The runs, as the processes that execute them see them.

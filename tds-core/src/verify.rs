@@ -4,10 +4,14 @@
 //! types. A run compares every row of the list with the target, every record of the target with what the source sent
 //! of it, and a random sample of whole records. What differs is looked at a second time before it is reported.
 
+pub(crate) mod executor;
 mod report;
 mod store;
+mod verifier;
 
 pub use self::{
+    executor::VerifySettings,
+    verifier::Verifier,
     report::{
         DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
     },

@@ -79,6 +79,7 @@ const LIST: &str = concat!(
     include_str!("../sql/parts/runs.sql"),
     "
  WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2) AND r.id < $3
+   AND ($5::text IS NULL OR r.run_type = $5)
  ORDER BY r.id DESC LIMIT $4
 "
 );
@@ -241,6 +242,7 @@ impl SyncRunOperator for PgStore {
             .bind(filter.status.map(RunStatus::as_str))
             .bind(below(cursor)?)
             .bind(rows(limit))
+            .bind(filter.run_type.map(RunType::as_str))
             .try_map(|row: PgRow| run_of(&row))
             .fetch_all(&self.database)
             .await
@@ -263,6 +265,7 @@ async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx
         .bind(RunStatus::Completed.as_str())
         .bind(i64::MAX)
         .bind(rows(HISTORY))
+        .bind(None::<&str>)
         .try_map(|row: PgRow| run_of(&row))
         .fetch_all(tx)
         .await?;

@@ -13,7 +13,7 @@ use tds_core::{
     record::{EntityType, RecordId},
     runs::RunId,
     verify::{
-        LocalRecord, Look, MoneyDifference, Suspect, VerificationReport, VerifiedRun, VerifyCounts,
+        EntityReport, LocalRecord, Look, MoneyDifference, Suspect, VerificationReport, VerifiedRun, VerifyCounts,
         VerifyOperator, VerifyStore,
     },
 };
@@ -80,6 +80,10 @@ impl VerifyStore for PgStore {
 impl VerifyOperator for PgStore {
     async fn report(&self, id: Option<RunId>, examples: usize) -> Result<Option<VerificationReport>> {
         report::report(&self.database, id, examples).await.doing("reading a verification")
+    }
+
+    async fn current(&self) -> Result<Vec<EntityReport>> {
+        report::current(&self.database).await.doing("reading what the last comparisons found")
     }
 
     async fn unfinished(&self) -> Result<Vec<RunId>> {

@@ -25,6 +25,7 @@ mod serve;
 pub(crate) mod settings;
 mod signals;
 mod store;
+mod verify;
 mod webhook;
 
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Run one bulk sync in the foreground
     BulkSync(bulk_sync::BulkSyncArgs),
+    /// Compare Zoho and the ERP, field by field, and repair what differs
+    Verify(verify::VerifyArgs),
     /// Check the configuration, the database, the Zoho credentials, the webhook secret and the clock
     Check(check::CheckArgs),
     /// Show what the schedules, webhooks, verification and pushes cost in calls a day
@@ -173,6 +176,7 @@ impl Command {
             Self::Demo(args) => args.run(flags, entities).await,
             Self::Migrate(args) => args.run(flags, entities).await,
             Self::BulkSync(args) => args.run(flags, entities).await,
+            Self::Verify(args) => args.run(flags, entities).await,
             Self::Check(args) => args.run(flags, entities).await,
             Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,

@@ -80,6 +80,9 @@ pub struct Config {
     pub entities: EntityChoice,
     /// The schedules of the runs that start by themselves.
     pub schedules: SchedulesConfig,
+    /// `TDS_VERIFY_SAMPLE`, default 100: the number of records of each entity type that a comparison reads whole as a random
+    /// sample.
+    pub verify_sample: u64,
     /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
     /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
@@ -113,6 +116,7 @@ impl Config {
             worker: WorkerConfig::read(&mut reader),
             entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
+            verify_sample: reader.number("TDS_VERIFY_SAMPLE", 100, 0, 10_000),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),

@@ -13,6 +13,7 @@ use tds_core::{
     engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, WorkerSettings},
     handler::IgnoringHandler,
     queue::WorkerId,
+    verify::VerifySettings,
 };
 use tds_postgres::{MigrationSettings, PgMirror};
 use tds_zoho::{ZohoClient, ZohoConfig};
@@ -151,17 +152,20 @@ impl Engine {
         let poll = (lease / 6).clamp(RUN_POLL[0], RUN_POLL[1]);
         let runs = RunSettings { worker: name.clone(), lease, poll, ..RunSettings::default() };
         let lister = ListerSettings { probe_every: config.schedules.probe, ..ListerSettings::default() };
+        let sample = usize::try_from(config.verify_sample).unwrap_or(usize::MAX);
+        let verify = VerifySettings { sample, ..VerifySettings::default() };
         let shortest = schedules.iter().map(|spec| spec.every).min().unwrap_or_default();
         let tick = (shortest / 60).clamp(SCHEDULER_TICK[0], SCHEDULER_TICK[1]);
         let scheduler = SchedulerSettings { worker: name.clone(), tick, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
-        let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())))
+        let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())).verifying(store))
             .clock(Arc::clone(&clock))
             .worker(worker)
             .derived(config.worker.derived_wait)
             .runs(runs)
             .wording(hint::command)
             .lister(lister)
+            .verify(verify)
             .schedules(schedules.clone(), scheduler)
             // Without an access token, this process claims no items and no runs. Other processes, or this one later,
             // claim them.
@@ -181,6 +185,7 @@ impl Engine {
         let costs = CostSettings {
             schedules,
             probe_every: config.schedules.probe,
+            sample: config.verify_sample,
             derived: config.worker.derived_wait.is_some(),
         };
         Ok((Services { ports: Ports::new(store).measuring(store), catalogue, engine, zoho, clock }, costs))

@@ -23,6 +23,7 @@ mod app {
     pub(crate) mod runs;
     pub(crate) mod services;
     pub(crate) mod unknown_fields;
+    pub(crate) mod verify;
     pub(crate) mod webhooks;
 }
 mod dashboard;

@@ -10,7 +10,7 @@ use crate::{
         credentials,
         health::{
             DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
-            WebhooksProbe, WorkersProbe, ZohoProbe,
+            VerificationProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
         },
     },
     config::Config,
@@ -185,6 +185,7 @@ fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
             clock: Arc::clone(&services.clock),
             concurrency,
         }),
+        Arc::new(VerificationProbe(Arc::clone(&services.ports.verify))),
         Arc::new(WebhooksProbe(config.webhooks.verification())),
     ];
     Health::new(probes)

@@ -27,5 +27,6 @@ mod samples;
 mod selection;
 mod shop;
 mod subject;
+mod verify;
 mod views;
 mod whole_shop;

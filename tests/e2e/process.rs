@@ -91,6 +91,16 @@ impl Process {
         log.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
+    /// Runs the program with these arguments and the settings of the server. Returns its exit status and what it wrote to
+    /// stdout.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let mut command = Command::new(program());
+        command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
+        let output = command.kill_on_drop(true).stdin(Stdio::null()).output().await.expect("the program runs");
+        let status = output.status.code().expect("it was not killed");
+        (status, String::from_utf8(output.stdout).expect("text"))
+    }
+
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let base = lock(&self.base).clone();
         let method = method.parse().expect("a method");

@@ -24,6 +24,9 @@ use crate::{
     runs::{ListLoad, NewRun, Run, RunPlan, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
+    verify::{
+        MoneyCheck, Verifier, VerifyOperator, VerifySettings, VerifyStore, executor::VerifyExecutor,
+    },
 };
 
 /// The ports of the stores that an engine works on.
@@ -41,6 +44,8 @@ pub struct Stores {
     pub shared: Arc<dyn SharedState>,
     /// The mirror that records are written to.
     pub mirror: Arc<dyn Mirror>,
+    /// What comparisons keep, as their runs and as operators see it. `None`: the engine does not compare.
+    pub verify: Option<(Arc<dyn VerifyStore>, Arc<dyn VerifyOperator>)>,
 }
 
 impl Stores {
@@ -58,7 +63,19 @@ impl Stores {
             schedule: store.clone(),
             shared: store,
             mirror: Arc::new(mirror),
+            verify: None,
         }
+    }
+
+    /// Lets the engine compare both sides, and keep in this store what it finds.
+    #[must_use]
+    pub fn verifying<S>(mut self, store: &S) -> Self
+    where
+        S: VerifyStore + VerifyOperator + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        self.verify = Some((store.clone(), store));
+        self
     }
 }
 
@@ -74,6 +91,8 @@ pub struct EngineBuilder {
     schedules: Vec<ScheduleSpec>,
     postponed: Postponed,
     derived: Option<Duration>,
+    verify: VerifySettings,
+    money: Option<Arc<dyn MoneyCheck>>,
     /// The entity types of the sources, which the handlers learn when the engine is built.
     followed: Arc<OnceLock<BTreeSet<EntityType>>>,
 }
@@ -142,6 +161,20 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets how runs compare both sides. They need a store that [verifies](Stores::verifying).
+    #[must_use]
+    pub fn verify(mut self, settings: VerifySettings) -> Self {
+        self.verify = settings;
+        self
+    }
+
+    /// Sets the checks of money that each verification makes at its end. By default there are none.
+    #[must_use]
+    pub fn money(mut self, check: Arc<dyn MoneyCheck>) -> Self {
+        self.money = Some(check);
+        self
+    }
+
     /// Sets the schedules of runs, and how often the engine looks for a schedule that is due.
     #[must_use]
     pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, settings: SchedulerSettings) -> Self {
@@ -192,6 +225,26 @@ impl EngineBuilder {
         };
         // A builder is built once, so the cell is empty.
         self.followed.get_or_init(|| worker.registry.polled().cloned().collect());
+        let verifier = stores.verify.map(|(store, operator)| {
+            let verifier = Arc::new(Verifier {
+                operator,
+                runs: Arc::clone(&stores.run_operator),
+                mirror: Arc::clone(&stores.mirror),
+                registry: worker.registry.clone(),
+                money: self.money,
+            });
+            executors.push(Arc::new(VerifyExecutor {
+                registry: worker.registry.clone(),
+                runs: Arc::clone(&stores.runs),
+                mirror: Arc::clone(&stores.mirror),
+                store,
+                verifier: Arc::clone(&verifier),
+                clock: Arc::clone(&self.clock),
+                settings: self.verify,
+                wording: worker.wording,
+            }));
+            verifier
+        });
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -217,7 +270,7 @@ impl EngineBuilder {
             settings: self.scheduler,
             postponed: self.postponed,
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), verifier, lists }
     }
 
     /// Builds the engine and starts it.
@@ -274,6 +327,8 @@ pub struct Engine {
     pub runs: Arc<RunWorker>,
     /// The scheduler, for programs that start the tasks themselves.
     pub scheduler: Arc<Scheduler>,
+    /// Completes verifications; `None` if the engine does not compare.
+    pub verifier: Option<Arc<Verifier>>,
     lists: Lists,
 }
 
@@ -293,6 +348,8 @@ impl Engine {
             schedules: Vec::new(),
             postponed: Arc::new(|_| false),
             derived: None,
+            verify: VerifySettings::default(),
+            money: None,
             followed: Arc::default(),
         }
     }

@@ -15,6 +15,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use self::plan::{RowPlan, plan_row};
+pub(crate) use self::{
+    listing::last_of_each,
+    plan::{deletion_limit, is_far_shorter},
+};
 use super::{Registry, RunExecutor};
 use crate::{
     clock::Clock,

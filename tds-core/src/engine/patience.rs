@@ -21,19 +21,19 @@ const MISUNDERSTOOD: u32 = 12;
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
 /// cancellation or if the lease is lost.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     run: RunId,
     wording: Wording,
 }
 
 impl Patience {
-    pub(super) fn of(run: RunId, wording: Wording) -> Self {
+    pub(crate) fn of(run: RunId, wording: Wording) -> Self {
         Self { run, wording }
     }
 
     /// Asks the source until it answers, until its error is permanent, or until it has contradicted its protocol too
     /// often.
-    pub(super) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    pub(crate) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -47,7 +47,7 @@ impl Patience {
 
     /// Asks the store until it answers, or until it says that this process does not hold the run or that the data
     /// cannot be stored.
-    pub(super) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    pub(crate) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {

@@ -9,7 +9,7 @@ use crate::{
     error::{ErrorKind, Result},
     queue::WorkerId,
     record::EntityType,
-    runs::{NewRun, RunType},
+    runs::{NewRun, RunType, VerifyPart},
     shutdown::Shutdown,
 };
 
@@ -100,11 +100,16 @@ impl Scheduler {
         // A schedule that is not passed to `due` stays due.
         let specs: Vec<ScheduleSpec> =
             self.specs.iter().filter(|spec| !(self.postponed)(spec)).cloned().collect();
+        // The comparisons that are due together are one verification, which the first of them begins.
+        let mut verification = None;
         for spec in self.schedule.due(&specs).await? {
             let source_type = self.settings.source_type.as_str();
             let run = NewRun::new(spec.entity.clone(), spec.run_type, source_type, "schedule");
-            match self.runs.create(run).await {
+            let verify =
+                (spec.run_type == RunType::Verify).then_some(VerifyPart { verification, repair: false });
+            match self.runs.create(NewRun { verify, ..run }).await {
                 Ok(run) => {
+                    verification = verification.or(verify.map(|_| run.id));
                     tracing::info!(run = %run.id, entity = %spec.entity, kind = spec.run_type.as_str(), "scheduled run")
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict => {

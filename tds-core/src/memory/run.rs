@@ -178,6 +178,7 @@ impl SyncRunOperator for MemoryStore {
         let wanted = state.runs.range(..below).rev().filter(|(_, run)| {
             filter.entity.as_ref().is_none_or(|entity| *entity == run.row.entity_type)
                 && filter.status.is_none_or(|status| status == run.row.status)
+                && filter.run_type.is_none_or(|run_type| run_type == run.row.run_type)
         });
         Ok(page(wanted.map(|(id, run)| (id.0, run.view(&state))), limit))
     }

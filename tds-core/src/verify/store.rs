@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{DriftClass, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts};
+use super::{DriftClass, EntityReport, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts};
 use crate::{
     error::Result,
     mirror::{FieldDifference, MirrorSchema},
@@ -105,6 +105,10 @@ pub trait VerifyOperator: Send + Sync {
     /// Returns the report of a verification, or of the newest one; `examples` findings for each entity type. `None` if
     /// there is no such verification.
     async fn report(&self, id: Option<RunId>, examples: usize) -> Result<Option<VerificationReport>>;
+
+    /// Returns the report on the newest ended run of each entity type that was compared to the end, in the order of the
+    /// entity types, without examples.
+    async fn current(&self) -> Result<Vec<EntityReport>>;
 
     /// Returns the verifications whose runs have ended and that are not complete: their repairs have to be checked, and
     /// the checks of money have to be made.

@@ -30,6 +30,9 @@ pub(crate) struct Column {
     pub(crate) is_json: bool,
     /// True for arrays, composite types and domains. PostgreSQL reads them from JSON only in a slower way.
     pub(crate) is_nested: bool,
+    /// True if the column has a length or a precision, which may change a value when it is stored: `numeric(10, 2)`
+    /// rounds.
+    pub(crate) is_limited: bool,
 }
 
 /// The tables of a schema value.
@@ -70,7 +73,7 @@ impl Catalog {
         let columns: Vec<Column> = sqlx::query_as(
             "SELECT a.attname::text AS name, format_type(a.atttypid, -1) AS type_name,
                     t.typname IN ('json', 'jsonb') AS is_json,
-                    t.typtype IN ('c', 'd') OR t.typcategory = 'A' AS is_nested
+                    t.typtype IN ('c', 'd') OR t.typcategory = 'A' AS is_nested, a.atttypmod >= 0 AS is_limited
                FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
               WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
                 AND a.attgenerated = '' ORDER BY a.attnum",

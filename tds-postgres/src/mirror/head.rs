@@ -146,13 +146,28 @@ fn text_of<'a>(value: &'a Value, column: &Column) -> Option<Cow<'a, str>> {
 
 /// Returns the SQL expression that reads a column from its array.
 fn expression(index: usize, column: &Column) -> String {
-    let name = quote::identifier(&column.name);
     let value = if column.is_nested {
-        let key = quote::literal(&column.name);
+        let (name, key) = (quote::identifier(&column.name), quote::literal(&column.name));
         format!("(json_populate_record(old.head, json_build_object({key}, docs.c{index}::json))).{name}")
     } else {
         format!("docs.c{index}::{}", column.type_name)
     };
+    shown_or_old(index, column, &value)
+}
+
+/// Returns the SQL expression for the value that the column would hold. An assignment to the column applies the column's
+/// length and precision; a comparison has to do so itself.
+fn stored_expression(index: usize, column: &Column) -> String {
+    if column.is_nested || column.is_json || !column.is_limited {
+        return expression(index, column);
+    }
+    let (name, key) = (quote::identifier(&column.name), quote::literal(&column.name));
+    let value = format!("(json_populate_record(old.head, json_build_object({key}, docs.c{index}))).{name}");
+    shown_or_old(index, column, &value)
+}
+
+fn shown_or_old(index: usize, column: &Column, value: &str) -> String {
+    let name = quote::identifier(&column.name);
     format!("CASE WHEN get_byte(docs.shown, {index}) = 1 THEN {value} ELSE (old.head).{name} END")
 }
 
@@ -231,12 +246,11 @@ fn differing(table: &str, columns: &Columns) -> String {
     let mut named = Vec::new();
     for (index, column) in filled(columns).enumerate() {
         let (their, our) =
-            (format!("(old.head).{}", quote::identifier(&column.name)), expression(index, column));
+            (format!("(old.head).{}", quote::identifier(&column.name)), stored_expression(index, column));
         if column.name != "deleted_at" {
             let name = quote::literal(&column.name);
             named.push(format!(
-                "CASE WHEN to_jsonb({our}) IS DISTINCT FROM to_jsonb({their}) THEN
-                   jsonb_build_array({name}, {our}, {their}) END"
+                "CASE WHEN {our} IS DISTINCT FROM {their} THEN jsonb_build_array({name}, {our}, {their}) END"
             ));
         }
         theirs.push(their);

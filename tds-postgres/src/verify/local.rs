@@ -40,7 +40,8 @@ pub(super) async fn page(
     let sql = format!(
         "WITH p AS MATERIALIZED ({page})
          SELECT p.zoho_id, p.raw,
-           EXISTS (SELECT FROM tds_run_records d WHERE d.run_id = $1 AND d.zoho_id = p.zoho_id COLLATE \"C\") AS listed,
+           COALESCE((SELECT true FROM tds_run_records d WHERE d.run_id = $1 AND d.zoho_id = p.zoho_id COLLATE \"C\"), false)
+             AS listed,
            {SEEN_SINCE} AS seen_since
            FROM p ORDER BY p.zoho_id"
     );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 use tds_core::{
     record::RecordId,
-    runs::{RunId, RunStatus},
+    runs::{RunId, RunStatus, RunType},
     verify::{
         EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
     },
@@ -107,6 +107,15 @@ pub(super) async fn report(
         money,
         entities,
     }))
+}
+
+pub(super) async fn current(database: &Database) -> Result<Vec<EntityReport>, sqlx::Error> {
+    let mut tx = database.begin_with(BEGIN).await?;
+    let newest = "WHERE r.id IN (SELECT max(n.id) FROM tds_sync_runs n
+                    WHERE n.run_type = $1 AND n.status IN ('completed', 'completed_with_errors') GROUP BY n.entity_type)
+                  ORDER BY r.entity_type";
+    let runs = runs(&mut tx, newest, RunType::Verify.as_str()).await?;
+    Ok(reports(&mut tx, runs, 0).await?.into_iter().map(|run| run.report).collect())
 }
 
 pub(super) async fn unfinished(database: &Database) -> Result<Vec<RunId>, sqlx::Error> {

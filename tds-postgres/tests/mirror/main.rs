@@ -2,6 +2,7 @@
 
 mod batches;
 mod clocks;
+mod compare;
 mod deletion;
 mod locks;
 mod support;

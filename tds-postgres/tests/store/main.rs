@@ -15,3 +15,4 @@ mod scripts;
 mod signals;
 mod throughput;
 mod upkeep;
+mod verify;

@@ -11,12 +11,14 @@ use tds_core::{
     queue::QueueStats,
     record::EntityType,
     runs::{RunFilter, RunStatus},
+    verify::EntityReport,
 };
 use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     budget::{self, Budget},
+    runs::MODES,
     services::{Ports, Services},
 };
 use crate::hint::command;
@@ -60,6 +62,8 @@ pub(crate) struct Snapshot {
     pub(crate) stats: QueueStats,
     /// The figures of each registered entity type.
     pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
+    /// What the last comparison of each entity type found.
+    pub(crate) verified: Vec<EntityReport>,
 }
 
 /// Reads figures from the store and caches the latest snapshot.
@@ -124,7 +128,20 @@ impl Activity {
         let entities = self.services.engine.registry().entities();
         let lookups = entities.map(|entity| self.entity(entity, paused.get(entity).copied()));
         let entities = try_join_all(lookups).await?.into_iter().collect();
-        Ok(Snapshot { stats: self.stats().await?, entities })
+        let verified = self.services.ports.verify.current().await?;
+        Ok(Snapshot { stats: self.stats().await?, entities, verified })
+    }
+
+    /// Returns the time at which a sync last completed. A comparison is no sync.
+    async fn last_success(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
+        let mut last = None;
+        for run_type in MODES {
+            let (entity, status) = (Some(entity.clone()), Some(RunStatus::Completed));
+            let filter = RunFilter { entity, status, run_type: Some(run_type) };
+            let runs = self.services.ports.runs.list_runs(&filter, 1, None).await?.items;
+            last = last.max(runs.first().and_then(|run| run.completed_at));
+        }
+        Ok(last)
     }
 
     async fn entity(
@@ -133,14 +150,14 @@ impl Activity {
         paused_since: Option<OffsetDateTime>,
     ) -> Result<(EntityType, EntityActivity)> {
         let Ports { runs, events, .. } = &self.services.ports;
-        let of = |status| RunFilter { entity: Some(entity.clone()), status };
-        let succeeded = runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
+        let of = |status| RunFilter { entity: Some(entity.clone()), status, run_type: None };
+        let succeeded = self.last_success(entity).await?;
         let recent = runs.list_runs(&of(None), 5, None).await?.items;
         let ended = recent.into_iter().find(|run| !run.status.is_active());
         let filter = EventFilter { entity: Some(entity.clone()), ..EventFilter::default() };
         let received = events.list_events(&filter, 1, None).await?;
         let activity = EntityActivity {
-            last_success_at: succeeded.first().and_then(|run| run.completed_at),
+            last_success_at: succeeded,
             last_run_at: ended.as_ref().and_then(|run| run.completed_at),
             last_run_status: ended.map(|run| run.status),
             last_received_at: received.items.first().map(|event| event.received_at),

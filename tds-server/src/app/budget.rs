@@ -57,8 +57,9 @@ pub(crate) async fn look(services: &Services, queue: &QueueStats) -> Result<Budg
     })
 }
 
-/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, incremental syncs wait,
-/// except those of the entity types that matter most. Webhooks and full syncs still bring the changes.
+/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, comparisons wait, and
+/// incremental syncs wait, except those of the entity types that matter most. Webhooks and full syncs still bring the
+/// changes.
 pub(crate) fn is_postponed(
     catalogue: &Catalogue,
     entity: &EntityType,
@@ -66,7 +67,12 @@ pub(crate) fn is_postponed(
     step: Throttle,
 ) -> bool {
     let matters_most = catalogue.find(entity).is_some_and(|descriptor| descriptor.matters_most);
-    step >= Throttle::Frugal && run_type == RunType::Incremental && !matters_most
+    let can_wait = match run_type {
+        RunType::Incremental => !matters_most,
+        RunType::Verify => true,
+        RunType::Full | RunType::Images => false,
+    };
+    step >= Throttle::Frugal && can_wait
 }
 
 /// Returns the budget as one line of text.
@@ -112,6 +118,7 @@ mod tests {
         let steps = Throttle::ALL.map(|step| is_postponed(&catalogue, &bills, RunType::Incremental, step));
         assert_eq!(steps, [false, false, true, true, true, true]);
         assert!(!is_postponed(&catalogue, &prices, RunType::Incremental, Throttle::Spent));
+        assert!(is_postponed(&catalogue, &prices, RunType::Verify, Throttle::Frugal));
         // The budget itself makes full syncs wait.
         assert!(!is_postponed(&catalogue, &bills, RunType::Full, Throttle::Frugal));
     }

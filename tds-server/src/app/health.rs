@@ -3,6 +3,7 @@
 mod queue;
 mod scheduler;
 mod storage;
+mod verification;
 mod webhooks;
 mod workers;
 mod zoho;
@@ -15,6 +16,7 @@ pub(crate) use self::{
     queue::QueueProbe,
     scheduler::SchedulerProbe,
     storage::{DatabaseProbe, MigrationsProbe},
+    verification::VerificationProbe,
     webhooks::WebhooksProbe,
     workers::WorkersProbe,
     zoho::{InventoryProbe, ZohoProbe},

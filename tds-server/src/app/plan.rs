@@ -30,6 +30,8 @@ pub struct CostSettings {
     pub schedules: Vec<ScheduleSpec>,
     /// How long the result of a probe of a list is valid; `None` if lists are not probed.
     pub probe_every: Option<Duration>,
+    /// The number of records that a comparison reads whole as a random sample.
+    pub sample: u64,
     /// Whether values that Zoho derives are read again because of the documents that move them.
     pub derived: bool,
 }
@@ -74,6 +76,7 @@ pub(crate) async fn plan(services: &Services, settings: &CostSettings) -> Result
         now: clock.now(),
         lists,
         probe_every: settings.probe_every,
+        sample: settings.sample,
         past,
         further: quota(&status).into_iter().collect(),
     };
@@ -182,7 +185,7 @@ mod tests {
         };
         let lists = catalogue.sources(&client).into_iter().map(list).collect();
         let (past, probe_every) = (PastUsage::default(), config.schedules.probe);
-        daily_cost(&Load { now: OffsetDateTime::UNIX_EPOCH, lists, probe_every, past, further: Vec::new() })
+        daily_cost(&Load { now: OffsetDateTime::UNIX_EPOCH, lists, probe_every, sample: config.verify_sample, past, further: Vec::new() })
     }
 
     fn full_run(entity: &EntityType, total: i64, unchanged: i64) -> Run {
@@ -232,13 +235,14 @@ mod tests {
             let looks = calls(name, &[Cause::IncrementalSync, Cause::Probes]);
             let again = calls(name, &[Cause::Aged]);
             let changes = calls(name, &[Cause::Changes]);
+            let verify = calls(name, &[Cause::Verification]);
             text.push_str(&format!(
-                "| `{name}` | {} | {full:.0} | {looks:.0} | {again:.0} | {changes:.0} |\n",
+                "| `{name}` | {} | {full:.0} | {looks:.0} | {again:.0} | {changes:.0} | {verify:.0} |\n",
                 thousands(*records)
             ));
         }
         text.push_str(&format!(
-            "| **all** | | | | **idle {:.0}** | **{:.0}** |\n",
+            "| **all** | | | | **idle {:.0}** | **{:.0}** | |\n",
             cost.idle(),
             cost.calls()
         ));

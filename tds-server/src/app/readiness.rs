@@ -108,9 +108,9 @@ pub(crate) async fn readiness(
     catalogue: &Catalogue,
     is_lacking: impl Fn(&EntityType) -> bool,
 ) -> Result<Readiness> {
-    let Measured { measures, verifications, .. } = measured(ports)?;
+    let Measured { measures, .. } = measured(ports)?;
     let week = measures.week(WEEK, PATIENCE).await?;
-    let runs = verifications.history(week.now - WEEK - BEFORE).await?;
+    let runs = ports.verify.history(week.now - WEEK - BEFORE).await?;
     let coverage = measures.coverage(&watched(catalogue), DAYS).await?;
     let entities = catalogue.synced().filter(|one| !is_lacking(one.entity())).collect();
     Ok(judge(&Evidence { entities, week: &week, runs: &runs, coverage: &coverage }))

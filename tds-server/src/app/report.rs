@@ -55,7 +55,7 @@ pub(crate) async fn report(
     day_limit: Option<u32>,
     is_lacking: impl Fn(&EntityType) -> bool,
 ) -> Result<Report> {
-    let Measured { measures, verifications, .. } = measured(ports)?;
+    let Measured { measures, .. } = measured(ports)?;
     let figures = measures.days(days).await?;
     let readiness = readiness(ports, catalogue, is_lacking).await?;
     let at = figures.whole.now;
@@ -64,7 +64,7 @@ pub(crate) async fn report(
         at,
         days,
         readiness,
-        runs: verifications.history(since).await?,
+        runs: ports.verify.history(since).await?,
         coverage: measures.coverage(&watched(catalogue), days.saturating_sub(1)).await?,
         history: measures.history_checks(since.date()).await?,
         figures,

@@ -105,7 +105,7 @@ pub(crate) fn parse_day(text: &str) -> Option<Date> {
 }
 
 /// Returns the entity types to sync, each once, in the order asked for. All of them are those that the organization has.
-fn entities(services: &Services, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
+pub(super) fn entities(services: &Services, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
     let Services { engine, catalogue, zoho, .. } = services;
     let Some(asked) = asked else {
         let polled = engine.registry().polled().filter(|entity| !is_lacking(catalogue, zoho, entity));
@@ -175,7 +175,7 @@ impl Runs {
     }
 
     /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.
-    async fn start_one(&self, engine: &Engine, run: NewRun) -> Result<Result<Run, Run>> {
+    pub(super) async fn start_one(&self, engine: &Engine, run: NewRun) -> Result<Result<Run, Run>> {
         let mut tries = TRIES;
         loop {
             let refused = match engine.create_run(run.clone()).await {
@@ -183,8 +183,11 @@ impl Runs {
                 other => return other.map(Ok),
             };
             for status in [RunStatus::Pending, RunStatus::Running] {
-                let filter = RunFilter { entity: Some(run.entity.clone()), status: Some(status) };
-                if let Some(run) = self.0.runs.list_runs(&filter, 1, None).await?.items.pop() {
+                // A comparison and a download of images may be active beside a sync.
+                let (entity, status) = (Some(run.entity.clone()), Some(status));
+                let filter = RunFilter { entity, status, run_type: None };
+                let active = self.0.runs.list_runs(&filter, RunType::ALL.len(), None).await?.items;
+                if let Some(run) = active.into_iter().find(|it| it.run_type.excludes(run.run_type)) {
                     return Ok(Err(run));
                 }
             }
@@ -196,7 +199,7 @@ impl Runs {
         }
     }
 
-    async fn take_back(&self, created: &[Run]) {
+    pub(super) async fn take_back(&self, created: &[Run]) {
         for run in created {
             if let Err(error) = self.0.runs.cancel(run.id).await {
                 tracing::warn!(

@@ -30,6 +30,8 @@ pub struct Ports {
     pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
+    /// Shows verifications.
+    pub verify: Arc<dyn VerifyOperator>,
     /// What the store measures; `None` for a store that measures nothing.
     pub measured: Option<Measured>,
 }
@@ -39,8 +41,6 @@ pub struct Ports {
 pub struct Measured {
     /// The figures of the queue, the inbox and the server's own answers.
     pub measures: Arc<dyn Measures>,
-    /// The history of verifications.
-    pub verifications: Arc<dyn VerifyOperator>,
     /// Takes work that follows from a measurement.
     pub work: Arc<dyn Queue>,
 }
@@ -50,7 +50,14 @@ impl Ports {
     #[must_use]
     pub fn new<S>(store: &S) -> Self
     where
-        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + Clone + 'static,
+        S: Inbox
+            + InboxOperator
+            + QueueOperator
+            + QueueMaintenance
+            + SyncRunOperator
+            + VerifyOperator
+            + Clone
+            + 'static,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -58,7 +65,8 @@ impl Ports {
             events: store.clone(),
             queue: store.clone(),
             maintenance: store.clone(),
-            runs: store,
+            runs: store.clone(),
+            verify: store,
             measured: None,
         }
     }
@@ -67,11 +75,10 @@ impl Ports {
     #[must_use]
     pub fn measuring<S>(mut self, store: &S) -> Self
     where
-        S: Measures + VerifyOperator + Queue + Clone + 'static,
+        S: Measures + Queue + Clone + 'static,
     {
         let store = Arc::new(store.clone());
-        let (measures, verifications) = (store.clone(), store.clone());
-        self.measured = Some(Measured { measures, verifications, work: store });
+        self.measured = Some(Measured { measures: store.clone(), work: store });
         self
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         runs::{BulkSync, MODES, Runs, Started, selection},
         services::{Services, is_lacking},
     },
-    config::Need,
+    config::{Config, Need},
     engine::Engine,
     entities::Entities,
     http::dto,
@@ -85,15 +85,7 @@ impl BulkSyncArgs {
         let selection = selection((self.from, self.to), self.ids.clone())?;
         let sync = BulkSync { run_type: self.mode, since: self.since, selection, requested_by: "cli" };
         sync.check()?;
-        let mut config = quiet_config(&Lookup::load(flags)?, Need::Sync)?;
-        if let Some(zoho) = &mut config.zoho {
-            zoho.most_mints = MOST_MINTS;
-        }
-        if config.worker.concurrency == 0 {
-            return Err(Failure::usage(
-                "TDS_WORKERS: found 0; accepted: at least 1, because bulk-sync executes the runs itself",
-            ));
-        }
+        let config = foreground_config(&Lookup::load(flags)?, "bulk-sync")?;
         let shutdown = signals::shutdown()?;
         let engine = Engine::build(&config, entities).await?;
         let result = self.sync(&sync, &engine, &shutdown).await;
@@ -172,8 +164,22 @@ impl BulkSyncArgs {
     }
 }
 
+/// Returns the configuration of a command that may execute runs itself.
+pub(super) fn foreground_config(lookup: &Lookup, command: &str) -> CommandResult<Config> {
+    let mut config = quiet_config(lookup, Need::Sync)?;
+    if let Some(zoho) = &mut config.zoho {
+        zoho.most_mints = MOST_MINTS;
+    }
+    if config.worker.concurrency == 0 {
+        return Err(Failure::usage(format!(
+            "TDS_WORKERS: found 0; accepted: at least 1, because {command} executes the runs itself"
+        )));
+    }
+    Ok(config)
+}
+
 /// Shows the progress of the runs until they have ended or the shutdown signal arrives.
-async fn follow(
+pub(super) async fn follow(
     runs: &Runs,
     started: Vec<Run>,
     execution: &mut Execution<'_>,

@@ -71,7 +71,7 @@ impl RunsArgs {
         let runs = &store.runs;
         match self.action {
             RunsAction::List { entity, status, limit, cursor, json, .. } => {
-                let filter = RunFilter { entity, status };
+                let filter = RunFilter { entity, status, run_type: None };
                 let page = runs.list(&filter, limit.into(), cursor.as_deref()).await?;
                 output::page::<_, dto::RunList>(page, json, COLUMNS, &store.place)
             }

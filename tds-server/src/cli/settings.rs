@@ -26,7 +26,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 8] = [SERVE, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 9] = [SERVE, VERIFY, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
@@ -117,6 +117,11 @@ settings! {
         "lease" "TDS_LEASE" "Time after which a worker that stops renewing its leases loses its items [default: 60s]",
     }
 
+    /// How both sides are compared.
+    VERIFY {
+        "verify-sample" "TDS_VERIFY_SAMPLE" "Records that a comparison reads whole, as a random sample of each entity type [default: 100]",
+    }
+
     /// How webhooks are authenticated.
     WEBHOOK {
         "webhook-secret" "ZOHO_WEBHOOK_SECRET" "Webhook secrets (HMAC keys), comma separated (visible to other users of this machine; prefer the variable)",
@@ -139,7 +144,7 @@ settings! {
         "stock-every" "TDS_STOCK_EVERY" "Period of the stock syncs, or off [default: 30m]",
         "prices-every" "TDS_PRICES_EVERY" "Period of the syncs of price lists, item groups, currencies, taxes and locations, or off [default: 1h]",
         "probe-every" "TDS_PROBE_EVERY" "Period of the probes of what Zoho's lists support, or off [default: 7d]",
-        "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides (reserved) [default: 24h]",
+        "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides, or off [default: 24h]",
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",
         "image-store" "TDS_IMAGE_STORE" "Destination of product images (reserved: off) [default: off]",
     }

@@ -1,14 +1,12 @@
 //! Variables that no part of this version reads. They belong to features that later versions have: records that TDS
-//! creates in Zoho, comparisons of both sides, and product images.
+//! creates in Zoho, and product images.
 //!
 //! The documented configuration contains these variables with their defaults and values, so operators may set them
 //! now. `serve` therefore must not report them as unknown, and must not accept a value that a later version refuses.
 
-use std::time::Duration;
-
 use super::lookup::Reader;
 
-/// Reports wrong values of `ZOHO_UNIQUE_FIELD`, `TDS_VERIFY_EVERY` and `TDS_IMAGE_STORE`.
+/// Reports wrong values of `ZOHO_UNIQUE_FIELD` and `TDS_IMAGE_STORE`.
 pub(super) fn check(reader: &mut Reader<'_>) {
     reader.parse("TDS_IMAGE_STORE", (), "off; this version does not download product images", |text| {
         (text == "off").then_some(())
@@ -18,5 +16,4 @@ pub(super) fn check(reader: &mut Reader<'_>) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         text.bytes().all(plain).then_some(())
     });
-    reader.duration_or_off("TDS_VERIFY_EVERY", Duration::from_secs(86_400));
 }

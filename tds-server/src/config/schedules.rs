@@ -17,6 +17,8 @@ pub struct SchedulesConfig {
     /// `TDS_PRICES_EVERY`, default `1h`: incremental syncs of the price lists, and of the entity types that Zoho never
     /// pushes.
     pub prices: Option<Duration>,
+    /// `TDS_VERIFY_EVERY`, default `24h`: comparisons of both sides, of all entity types.
+    pub verify: Option<Duration>,
     /// `TDS_PROBE_EVERY`, default `7d`: the time after which a run probes again what a list of Zoho can do.
     pub probe: Option<Duration>,
 }
@@ -35,6 +37,7 @@ impl SchedulesConfig {
             full: every("TDS_FULL_EVERY", 24 * 60),
             stock: every("TDS_STOCK_EVERY", 30),
             prices: every("TDS_PRICES_EVERY", 60),
+            verify: every("TDS_VERIFY_EVERY", 24 * 60),
             probe: every("TDS_PROBE_EVERY", 7 * 24 * 60),
         }
     }

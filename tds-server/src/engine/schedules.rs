@@ -16,7 +16,10 @@ pub(crate) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<Sche
             Polling::Prices => (config.full, config.prices),
             Polling::Stock => (config.stock, None),
         };
-        for (run_type, every) in [(RunType::Full, full), (RunType::Incremental, incremental)] {
+        let verify = config.verify;
+        for (run_type, every) in
+            [(RunType::Full, full), (RunType::Incremental, incremental), (RunType::Verify, verify)]
+        {
             specs.extend(every.map(|every| ScheduleSpec { entity: entity.clone(), run_type, every }));
         }
     }

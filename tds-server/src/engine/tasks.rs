@@ -7,7 +7,9 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Engine;
 use crate::{
-    app::{items::Items, missed::Daily, presence, prune, quota, services::Services, unknown_fields},
+    app::{
+        items::Items, missed::Daily, presence, prune, quota, services::Services, unknown_fields, verify,
+    },
     supervise::Supervisor,
 };
 
@@ -74,6 +76,10 @@ impl Engine {
             let client = zoho.clone();
             handles
                 .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
+            let services = self.services.clone();
+            handles.push(supervisor.spawn("verification", shutdown.clone(), move |shutdown| {
+                verify::complete(services, shutdown)
+            }));
             if let Some(daily) = Daily::of(&self.services) {
                 handles
                     .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));

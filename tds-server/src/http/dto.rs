@@ -38,6 +38,7 @@ mod queue;
 mod readiness;
 mod runs;
 mod stats;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,7 @@ pub(crate) use self::{
     readiness::{MissedWebhooks, Readiness},
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
+    verify::{StartedVerification, VerificationReport, sample_bound_percent},
 };
 
 /// Converts each element of a list.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tds_core::limits::budget::Throttle;
+use tds_core::{limits::budget::Throttle, verify::DriftClass};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
@@ -164,6 +164,16 @@ fn figures(snapshot: &Snapshot) {
     }
     for (kind, count) in snapshot.stats.needs_attention.each() {
         gauge!("tds_needs_attention", "kind" => kind).set(number(count));
+    }
+    for entity in snapshot.entities.keys() {
+        let verified = snapshot.verified.iter().find(|report| report.entity == *entity);
+        for class in DriftClass::ALL {
+            let drift = verified.and_then(|report| report.drift.get(&class)).copied().unwrap_or_default();
+            gauge!("tds_drift_records", "entity" => entity.as_str().to_owned(), "class" => class.as_str())
+                .set(number(i64::try_from(drift).unwrap_or(i64::MAX)));
+        }
+        gauge!("tds_verify_last_completed_timestamp_seconds", "entity" => entity.as_str().to_owned())
+            .set(timestamp(verified.and_then(|report| report.completed_at)));
     }
     gauge!("tds_deferred_items").set(number(snapshot.stats.deferred.count));
     gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.overall.oldest.unwrap_or(0.0));

@@ -23,7 +23,7 @@ use crate::{
         problem::{Problem, ProblemKind},
         routes::{
             bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, runs,
-            stats, webhooks,
+            stats, verify, webhooks,
         },
         state::AppState,
     },
@@ -111,6 +111,9 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
         .routes(routes!(plan::show))
+        .routes(routes!(verify::start))
+        .routes(routes!(verify::latest))
+        .routes(routes!(verify::show))
         .routes(routes!(readiness::show))
         .routes(routes!(readiness::show_missed, readiness::look_for_missed))
         .routes(routes!(credentials::test));

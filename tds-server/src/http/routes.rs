@@ -12,4 +12,5 @@ pub(crate) mod queue;
 pub(crate) mod readiness;
 pub(crate) mod runs;
 pub(crate) mod stats;
+pub(crate) mod verify;
 pub(crate) mod webhooks;

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::{
     app::{
         activity::Activity, answers::AnswerBook, events::Events, heal, health::Health, items::Items,
-        plan::CostSettings, runs::Runs, services::Services, webhooks::Webhooks,
+        plan::CostSettings, runs::Runs, services::Services, verify::Verifications, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -69,6 +69,7 @@ pub struct Shared {
     pub(crate) services: Services,
     pub(crate) settings: RouteSettings,
     pub(crate) runs: Runs,
+    pub(crate) verifications: Verifications,
     pub(crate) items: Items,
     pub(crate) events: Events,
     pub(crate) activity: Activity,
@@ -86,6 +87,7 @@ impl AppState {
     pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
         Self(Arc::new(Shared {
             runs: Runs(services.ports.clone()),
+            verifications: Verifications(services.ports.clone()),
             items: Items(services.ports.clone()),
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             activity: Activity::new(services.clone()),

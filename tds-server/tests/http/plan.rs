@@ -19,7 +19,7 @@ async fn the_costs_of_a_day_are_shown_by_lane_against_the_plan() {
     let mut zoho = no_zoho();
     zoho.daily_limit = Some(1_000);
     let settings =
-        RouteSettings { costs: CostSettings { schedules, probe_every: None, derived: true }, ..settings() };
+        RouteSettings { costs: CostSettings { schedules, probe_every: None, derived: true, ..CostSettings::default() }, ..settings() };
     let server = server_with(settings, Health::default(), zoho);
     server.deliver("/api/zoho/webhooks/products", &item("7", 1)).await;
 

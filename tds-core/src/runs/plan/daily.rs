@@ -35,6 +35,8 @@ pub struct Load {
     pub lists: Vec<ListLoad>,
     /// How long the result of a probe is valid; `None` if lists are not probed.
     pub probe_every: Option<Duration>,
+    /// The number of records that a comparison reads whole as a random sample.
+    pub sample: u64,
     /// The calls of the last complete days.
     pub past: PastUsage,
     /// Costs that belong to no list, such as questions for the quota.
@@ -83,6 +85,8 @@ closed_set! {
         Changes = "changes",
         /// Whole records are read again because of their age.
         Aged = "aged",
+        /// Comparisons read whole lists, and whole records as far as calls with many records show them, or as a sample.
+        Verification = "verification",
         /// Probes find out what a list can do.
         Probes = "probes",
         /// Whole records are read because of pushed events.
@@ -211,7 +215,8 @@ impl Priced<'_> {
                     costs.push(self.incremental(period.every));
                     costs.extend(self.probes(period.every));
                 }
-                RunType::Verify | RunType::Images => {}
+                RunType::Verify => costs.push(self.verify(period.every)),
+                RunType::Images => {}
             }
         }
         costs.extend(self.changes());
@@ -253,6 +258,26 @@ impl Priced<'_> {
             round(a_day(every))
         );
         self.cost(RunType::Full.lane(), Cause::FullSync, (calls, calls), reason)
+    }
+
+    /// Returns the cost of the comparisons: the list, and the whole records that no list shows. Records of which one call
+    /// reads many are all read; of other records a sample is.
+    fn verify(&self, every: Duration) -> Cost {
+        let profile = &self.list.profile;
+        let records = self.records.map_or(0, |(records, _)| records);
+        let list = pages(records, profile.records_per_page);
+        let (reads, of) = match a_call(profile) {
+            _ if !profile.reads_records() => (0, String::new()),
+            1 => {
+                let sample = records.min(self.load.sample);
+                (sample, format!(" and {sample} for a sample of the records"))
+            }
+            each => (records.div_ceil(each), format!(" and {} for the records", records.div_ceil(each))),
+        };
+        let calls = a_day(every) * count(list + reads);
+        let reason =
+            format!("{}: {list} calls for the list{of}, {} times a day", self.known(), round(a_day(every)));
+        self.cost(RunType::Verify.lane(), Cause::Verification, (calls, calls), reason)
     }
 
     fn incremental(&self, every: Duration) -> Cost {
@@ -356,7 +381,8 @@ impl Priced<'_> {
     }
 
     fn shortest(&self) -> Option<Period> {
-        self.list.schedules.iter().copied().min_by_key(|period| period.every)
+        let syncs = self.list.schedules.iter().filter(|it| matches!(it.run_type, RunType::Full | RunType::Incremental));
+        syncs.copied().min_by_key(|period| period.every)
     }
 
     /// Returns the cost of the records that are read because of pushed events.

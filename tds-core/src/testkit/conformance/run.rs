@@ -311,8 +311,11 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     };
     assert_eq!(ids(RunFilter::default(), 10).await, [third, second, first]);
     assert_eq!(ids(RunFilter::default(), 2).await, [third, second]);
-    assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), status: None }, 10).await, [third, first]);
-    let cancelled = RunFilter { entity: None, status: Some(RunStatus::Cancelled) };
+    assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), ..RunFilter::default() }, 10).await, [third, first]);
+    let full = RunFilter { run_type: Some(RunType::Full), ..RunFilter::default() };
+    let verify = RunFilter { run_type: Some(RunType::Verify), ..RunFilter::default() };
+    assert_eq!((ids(full, 10).await.is_empty(), ids(verify, 10).await), (false, Vec::new()));
+    let cancelled = RunFilter { status: Some(RunStatus::Cancelled), ..RunFilter::default() };
     assert_eq!(ids(cancelled, 10).await, [first]);
     let page = runs.list_runs(&RunFilter::default(), 2, None).await.expect("a page");
     let next = page.next_cursor.as_deref().expect("there are more");

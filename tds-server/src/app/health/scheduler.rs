@@ -32,9 +32,10 @@ pub(crate) struct SchedulerProbe {
 impl SchedulerProbe {
     /// Returns what is wrong with a schedule, or `None`.
     async fn trouble(&self, spec: &ScheduleSpec) -> Result<Option<String>> {
-        let filter = RunFilter { entity: Some(spec.entity.clone()), status: None };
-        let runs = self.services.ports.runs.list_runs(&filter, 20, None).await?.items;
-        let mut ended = runs.iter().filter(|run| run.run_type == spec.run_type && !run.status.is_active());
+        let (entity, run_type) = (Some(spec.entity.clone()), Some(spec.run_type));
+        let filter = RunFilter { entity, run_type, status: None };
+        let runs = self.services.ports.runs.list_runs(&filter, 5, None).await?.items;
+        let mut ended = runs.iter().filter(|run| !run.status.is_active());
         let name = format!("{} {}", spec.run_type.as_str(), spec.entity);
         let late = |since| !runs.iter().any(|run| run.status.is_active()) && self.is_late(spec, since);
         let Some(latest) = ended.next() else {

@@ -5,6 +5,7 @@ use tds_core::{
     limits::budget::{CallLimit, Throttle},
     queue::{ItemStatus, Lane, Outcome},
     runs::{Cause, DetailWay, RunStatus, RunType},
+    verify::DriftClass,
 };
 use tds_zoho::webhook::EVENT_TYPES;
 use utoipa::{
@@ -82,6 +83,9 @@ closed_sets! {
 
     "The lane whose budget the calls are spent from"
     LaneName = Lane::ALL.map(Lane::as_str);
+
+    "How a record differs"
+    DriftName = DriftClass::ALL.map(DriftClass::as_str);
 
     "What calls are made for"
     CostCause = Cause::ALL.map(Cause::as_str);

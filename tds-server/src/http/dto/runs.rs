@@ -86,6 +86,10 @@ wire! {
         requested_by: Option<String>,
         target_database: Option<String>,
         held_deletions: i64,
+        /// The verification that the run belongs to; null for a run of another type
+        verification: Option<i64> = run.verify.and_then(|part| part.verification).map(|first| first.0),
+        /// Whether the run repairs the records that differ
+        repair: bool = run.verify.is_some_and(|part| part.repair),
     }
 
     /// The part of an entity type that a run reads: dates or ids

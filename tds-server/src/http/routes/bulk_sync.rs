@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use tds_core::runs::RunType;
+use tds_core::{engine::Registry, record::EntityType, runs::RunType};
 
 use crate::{
     app::runs::{BulkSync, MODES, parse_day, parse_since, selection},
@@ -42,9 +42,23 @@ pub(crate) struct BulkSyncBody {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = EntityChoice)]
 #[serde(untagged, expecting = "entity_type must be a string or a list of strings")]
-enum Choice {
+pub(super) enum Choice {
     One(String),
     Several(Vec<String>),
+}
+
+impl Choice {
+    /// Returns the entity types, or `None` for all of them.
+    pub(super) fn entities(&self, registry: &Registry) -> Result<Option<Vec<EntityType>>, Problem> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        };
+        if names.iter().any(|name| name == "all") {
+            return Ok(None);
+        }
+        names.iter().map(|name| known_entity(registry, name)).collect::<Result<_, _>>().map(Some)
+    }
 }
 
 /// Start bulk syncs
@@ -60,16 +74,7 @@ pub(crate) async fn start(
     State(state): State<AppState>,
     ApiJson(body): ApiJson<BulkSyncBody>,
 ) -> Result<(StatusCode, Json<dto::StartedRuns>), Problem> {
-    let registry = state.services.engine.registry();
-    let known = |names: &[String]| -> Result<Vec<_>, Problem> {
-        names.iter().map(|name| known_entity(registry, name)).collect()
-    };
-    let asked = match &body.entity_type {
-        Choice::One(name) if name == "all" => None,
-        Choice::Several(names) if names.iter().any(|name| name == "all") => None,
-        Choice::One(name) => Some(known(std::slice::from_ref(name))?),
-        Choice::Several(names) => Some(known(names)?),
-    };
+    let asked = body.entity_type.entities(state.services.engine.registry())?;
     let since = body.since.as_deref().map(|text| {
         parse_since(text).ok_or_else(|| {
             Problem::invalid(format!(

@@ -38,6 +38,7 @@ pub(crate) async fn list(
     let filter = RunFilter {
         entity: entity.map(|text| known_entity(state.services.engine.registry(), text)).transpose()?,
         status: one_of("status", query.status.as_deref(), &RunStatus::ALL, RunStatus::as_str)?,
+        run_type: None,
     };
     let limit = limit(query.limit.as_deref(), 10)?;
     let cursor = filled(query.cursor.as_deref());

@@ -53,7 +53,7 @@ fn stock(records: i64) -> ListLoad {
 }
 
 fn load(lists: Vec<ListLoad>) -> Load {
-    Load { now: NOW, lists, probe_every: None, past: PastUsage::default(), further: Vec::new() }
+    Load { now: NOW, lists, probe_every: None, sample: 100, past: PastUsage::default(), further: Vec::new() }
 }
 
 fn of(cost: &DailyCost, cause: Cause) -> Vec<&Cost> {
