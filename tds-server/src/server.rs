@@ -26,6 +26,9 @@ use crate::{
 /// The time limit for the metrics listener at shutdown. It answers until the end.
 const METRICS_TIME: Duration = Duration::from_millis(500);
 
+/// The time limit for storing how long the last answers took, at shutdown.
+const ANSWERS_TIME: Duration = Duration::from_millis(700);
+
 /// A TDS server whose listeners are bound.
 pub struct App {
     pub(crate) engine: Engine,
@@ -138,7 +141,7 @@ impl App {
 
         // The last requests are answered, so the times of all answers are known.
         stop_answers.shutdown();
-        drop(answers.await);
+        drop(tokio::time::timeout(ANSWERS_TIME, answers).await);
         drop(stop_metrics);
         let ended = match metrics {
             Some(task) => metrics_end(task).await,

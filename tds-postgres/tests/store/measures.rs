@@ -142,7 +142,7 @@ async fn changes_are_compared_with_the_deliveries_that_announced_them() {
                UNION ALL SELECT 'invoices', '88', at, true, at, at FROM noon
                UNION ALL SELECT 'products', 'old', at - interval '40 days', true, at, at FROM noon;
              INSERT INTO tds_inbox_events (event_id, source_type, entity_type, entity_id, event_type, raw_payload, received_at, status, records)
-               SELECT 'e' || n, 'zoho', 'products', n::text, 'updated', '', at + make_interval(secs => n), 'completed', NULL::text[] FROM noon, generate_series(1, 8) n
+               SELECT 'e' || n, 'zoho', 'products', n::text, 'updated', ''::bytea, at + make_interval(secs => n), 'completed', NULL::text[] FROM noon, generate_series(1, 8) n
                UNION ALL SELECT 'early', 'zoho', 'products', '9', 'updated', '', at - interval '1 minute', 'completed', NULL FROM noon
                UNION ALL SELECT 'first', 'zoho', 'invoices', '1', 'updated', '', at - interval '1 hour', 'completed', NULL FROM noon
                UNION ALL SELECT 'several', 'zoho', 'customers', NULL, 'updated', '', at + interval '3 seconds', 'completed', ARRAY['76', '77'] FROM noon;

@@ -13,10 +13,7 @@ use tds_core::{
 use tds_zoho::{WebhookHistory, ZohoClient, entities::Catalogue};
 use time::Date;
 
-use super::{
-    readiness::measured,
-    services::{Measured, Ports, Services},
-};
+use super::services::{Measured, Ports, Services};
 
 /// The time from the start of a server to its first look for the work of the day.
 const FIRST: Duration = Duration::from_secs(90);
@@ -63,17 +60,13 @@ impl Daily {
         if !self.measures.claim_day().await? {
             return Ok(());
         }
-        self.now().await
-    }
-
-    /// Does what is done once a day, now. Days that are complete and not stored yet are stored.
-    pub(crate) async fn now(&self) -> Result<()> {
-        self.measures.store_day(&watched(&self.catalogue), DAYS).await?;
+        let days = self.measures.store_day(&watched(&self.catalogue), DAYS).await?;
+        tracing::debug!(days, "changes were compared with deliveries");
         self.read_history().await
     }
 
     /// Reads what Zoho's own history of webhooks shows since the last look, and reads the records again.
-    async fn read_history(&self) -> Result<()> {
+    pub(crate) async fn read_history(&self) -> Result<()> {
         let now = self.clock.now();
         let checks = self.measures.history_checks((now - BACK).date()).await?;
         let last = checks.iter().find(|check| check.is_answered).map(|check| check.at - OVERLAP);
@@ -142,7 +135,7 @@ pub(crate) struct Missed {
 /// # Errors
 /// The store cannot be reached.
 pub(crate) async fn missed(ports: &Ports, catalogue: &Catalogue) -> Result<Missed> {
-    let measures = &measured(ports)?.measures;
+    let measures = &ports.measured()?.measures;
     let coverage = measures.coverage(&watched(catalogue), DAYS).await?;
     let since = coverage.first().map_or(Date::MIN, |row| row.day);
     Ok(Missed { coverage, history: measures.history_checks(since).await? })

@@ -6,7 +6,7 @@ mod verified;
 use std::time::Duration;
 
 use tds_core::{
-    error::{Error, Result},
+    error::Result,
     measures::{Coverage, WeekFigures},
     record::EntityType,
     verify::VerifiedRun,
@@ -90,15 +90,6 @@ pub(crate) struct Evidence<'a> {
     pub(crate) coverage: &'a [Coverage],
 }
 
-/// Returns the ports of a store that measures.
-///
-/// # Errors
-/// The store measures nothing.
-pub(crate) fn measured(ports: &Ports) -> Result<&Measured> {
-    let nothing = || Error::internal("the store of this program keeps no measurements");
-    ports.measured.as_ref().ok_or_else(nothing)
-}
-
 /// Makes the checklist for the entity types that are synced, except those that the organization does not have.
 ///
 /// # Errors
@@ -108,7 +99,7 @@ pub(crate) async fn readiness(
     catalogue: &Catalogue,
     is_lacking: impl Fn(&EntityType) -> bool,
 ) -> Result<Readiness> {
-    let Measured { measures, .. } = measured(ports)?;
+    let Measured { measures, .. } = ports.measured()?;
     let week = measures.week(WEEK, PATIENCE).await?;
     let runs = ports.verify.history(week.now - WEEK - BEFORE).await?;
     let coverage = measures.coverage(&watched(catalogue), DAYS).await?;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 pub(crate) use self::actions::{Action, Urgency};
 use super::{
     missed::watched,
-    readiness::{Readiness, measured, readiness},
+    readiness::{Readiness, readiness},
     services::{Measured, Ports},
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn report(
     day_limit: Option<u32>,
     is_lacking: impl Fn(&EntityType) -> bool,
 ) -> Result<Report> {
-    let Measured { measures, .. } = measured(ports)?;
+    let Measured { measures, .. } = ports.measured()?;
     let figures = measures.days(days).await?;
     let readiness = readiness(ports, catalogue, is_lacking).await?;
     let at = figures.whole.now;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tds_core::{
     clock::Clock,
     engine::Engine,
+    error::{Error, Result},
     inbox::{Inbox, InboxOperator},
     measures::Measures,
     queue::{Queue, QueueMaintenance, QueueOperator},
@@ -69,6 +70,15 @@ impl Ports {
             verify: store,
             measured: None,
         }
+    }
+
+    /// Returns the figures that the store measures.
+    ///
+    /// # Errors
+    /// The store measures nothing.
+    pub(crate) fn measured(&self) -> Result<&Measured> {
+        let nothing = || Error::internal("the store of this program keeps no measurements");
+        self.measured.as_ref().ok_or_else(nothing)
     }
 
     /// Adds the figures that a store measures.
