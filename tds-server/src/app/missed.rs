@@ -101,8 +101,9 @@ impl Daily {
                 self.queue.enqueue(items).await?;
                 let rest = if is_complete { "" } else { "; older ones were not read, to save calls" };
                 let detail = format!(
-                    "{} failed deliveries since {since}; {read_again} records are read again{rest}",
-                    read_again + others
+                    "{} failed deliveries since {}; {read_again} of their records are read again{rest}",
+                    read_again + others,
+                    since.date()
                 );
                 if read_again > 0 {
                     tracing::warn!(

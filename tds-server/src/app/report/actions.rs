@@ -36,7 +36,8 @@ const ALLOWANCE: u64 = 80;
 /// Returns what to look at, most urgent first.
 pub(super) fn actions(report: &Report) -> Vec<Action> {
     let mut actions: Vec<Action> = report.readiness.checks.iter().filter_map(of_check).collect();
-    actions.extend([unparsed(report), budget(report), growth(report), history(report)].into_iter().flatten());
+    let single = [unparsed(report), unverified(report), budget(report), growth(report), history(report)];
+    actions.extend(single.into_iter().flatten());
     actions.extend(missed(report));
     actions.extend(fields(report));
     actions.sort_by_key(|action| action.urgency);
@@ -64,6 +65,15 @@ fn unparsed(report: &Report) -> Option<Action> {
              ID. Replay them when the cause is mended.",
             counted(count, "delivery", "deliveries")
         ),
+    })
+}
+
+fn unverified(report: &Report) -> Option<Action> {
+    report.runs.is_empty().then(|| Action {
+        urgency: Urgency::Soon,
+        text:
+            "Nothing was verified in these days: run tds-server verify, and let TDS_VERIFY_EVERY repeat it."
+                .to_owned(),
     })
 }
 

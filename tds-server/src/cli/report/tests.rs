@@ -299,4 +299,6 @@ fn what_to_look_at_is_ranked() {
     quiet.history.clear();
     quiet.figures.unknown_fields.clear();
     assert!(quiet.actions().is_empty());
+    quiet.runs.clear();
+    assert!(quiet.actions()[0].text.contains("Nothing was verified"), "silence is no proof");
 }
