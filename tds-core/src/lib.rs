@@ -13,6 +13,7 @@ pub mod images;
 pub mod inbox;
 pub mod limits;
 pub mod lock;
+pub mod measures;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod mirror;

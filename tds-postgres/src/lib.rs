@@ -8,6 +8,7 @@ mod history;
 mod images;
 mod inbox;
 mod maintenance;
+mod measures;
 mod mirror;
 mod money;
 mod organization;

@@ -98,6 +98,17 @@ const DECISIONS: &str = "
 DELETE FROM tds_decisions WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM tds_decisions WHERE at <= now() - make_interval(secs => $1) ORDER BY at LIMIT $2))
 ";
+// Whole weeks are measured, so these rows stay for five weeks, however short the retention is.
+const MEASURES: [&str; 4] = [
+    "DELETE FROM tds_answer_times WHERE ctid IN (SELECT ctid FROM tds_answer_times
+      WHERE hour < now() - make_interval(secs => GREATEST($1, 3024000)) LIMIT $2)",
+    "DELETE FROM tds_webhook_coverage WHERE ctid IN (SELECT ctid FROM tds_webhook_coverage
+      WHERE day < ((now() - make_interval(secs => GREATEST($1, 3024000))) AT TIME ZONE 'UTC')::date LIMIT $2)",
+    "DELETE FROM tds_webhook_histories WHERE ctid IN (SELECT ctid FROM tds_webhook_histories
+      WHERE checked_at < now() - make_interval(secs => GREATEST($1, 3024000)) LIMIT $2)",
+    "DELETE FROM tds_table_sizes WHERE ctid IN (SELECT ctid FROM tds_table_sizes
+      WHERE day < ((now() - make_interval(secs => GREATEST($1, 3024000))) AT TIME ZONE 'UTC')::date LIMIT $2)",
+];
 
 // The conditions are those of DONE, DEAD and EVENTS. If dead letters are counted, open items do not keep an event,
 // because deleting the dead letters reduces `open_items`.
@@ -134,7 +145,7 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
     retry::repeat(retry::ALONE, || sqlx::query(LISTED).execute(database)).await?;
-    for statement in [DECISIONS, ATTEMPTS, RUNS, CALLS] {
+    for statement in [DECISIONS, ATTEMPTS, RUNS, CALLS].into_iter().chain(MEASURES) {
         batches(database, statement, age, None).await?;
     }
     for statement in [VERIFICATIONS, TALLY] {

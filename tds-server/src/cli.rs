@@ -19,6 +19,8 @@ mod plan;
 mod progress;
 mod prune;
 mod queue;
+mod readiness;
+mod report;
 mod runs;
 mod schema;
 mod serve;
@@ -107,6 +109,10 @@ enum StoredCommand {
     Pause(pause::PauseArgs),
     /// Resume the processing of an entity type
     Resume(pause::PauseArgs),
+    /// Show whether the mirror can be relied upon, measured over the last seven days
+    Readiness(readiness::ReadinessArgs),
+    /// Write the report on the last days, as Markdown or HTML
+    Report(report::ReportArgs),
     /// Delete finished rows, in small batches
     #[command(after_help = "Example:\n  tds-server prune --older-than 90d --dead-letters")]
     Prune(prune::PruneArgs),
@@ -206,6 +212,8 @@ impl StoredCommand {
             Self::Explain(args) => args.run(store).await,
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,
+            Self::Readiness(args) => args.run(store).await,
+            Self::Report(args) => args.run(store).await,
             Self::Prune(args) => args.run(store).await,
         }
     }

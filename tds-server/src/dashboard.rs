@@ -1,4 +1,4 @@
-//! The operator's page: three files in the binary, which use only the public API.
+//! The operator's pages: files in the binary, which use only the public API.
 
 use axum::{
     Router,
@@ -16,11 +16,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const PAGE: &[u8] = include_bytes!("dashboard/assets/index.html");
 const STYLE: &[u8] = include_bytes!("dashboard/assets/app.css");
 const SCRIPT: &[u8] = include_bytes!("dashboard/assets/app.js");
+const READINESS: &[u8] = include_bytes!("dashboard/assets/readiness.html");
+const READINESS_SCRIPT: &[u8] = include_bytes!("dashboard/assets/readiness.js");
 
-/// Returns the routes of `/` and of the files that it loads.
+/// Returns the routes of `/`, of `/readiness` and of the files that they load.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(|| async { file("text/html; charset=utf-8", PAGE) }))
+        .route("/readiness", get(|| async { file("text/html; charset=utf-8", READINESS) }))
+        .route(
+            "/assets/readiness.js",
+            get(|| async { file("text/javascript; charset=utf-8", READINESS_SCRIPT) }),
+        )
         .route("/assets/app.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
         .route("/assets/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
 }

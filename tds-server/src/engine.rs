@@ -52,10 +52,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The time limit for giving permits back, which only helps other processes: the permits also expire by themselves.
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
-/// The time limit for the last write of what was gathered. The names of unknown fields come again.
 /// The number of months whose sums in the list are compared with the rows, for each entity type whose list states sums.
 const MONTHS_OF_SUMS: u16 = 12;
 
+/// The time limit for the last write of what was gathered. The names of unknown fields come again.
 const LAST_WRITE_TIME: Duration = Duration::from_millis(500);
 
 /// Returns what a program with this configuration and these entity types adds to the schema.
@@ -209,7 +209,7 @@ impl Engine {
             sample: config.verify_sample,
             derived: config.worker.derived_wait.is_some(),
         };
-        Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, costs))
+        Ok((Services { ports: Ports::new(store).measuring(store), catalogue, engine, zoho, clock }, costs))
     }
 
     /// Stores what was gathered, gives the permits for Zoho back, then closes the store and the database. Stop the tasks

@@ -3,6 +3,7 @@
 /// The use cases. The HTTP API and the command line both call these functions.
 mod app {
     pub(crate) mod activity;
+    pub(crate) mod answers;
     pub(crate) mod budget;
     pub(crate) mod bulk_sync;
     pub(crate) mod check;
@@ -13,11 +14,14 @@ mod app {
     pub(crate) mod heal;
     pub(crate) mod health;
     pub(crate) mod items;
+    pub(crate) mod missed;
     pub(crate) mod plan;
     pub(crate) mod presence;
     pub(crate) mod prune;
     pub(crate) mod quota;
+    pub(crate) mod readiness;
     pub(crate) mod refusal;
+    pub(crate) mod report;
     pub(crate) mod runs;
     pub(crate) mod services;
     pub(crate) mod unknown_fields;

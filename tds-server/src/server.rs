@@ -26,6 +26,9 @@ use crate::{
 /// The time limit for the metrics listener at shutdown. It answers until the end.
 const METRICS_TIME: Duration = Duration::from_millis(500);
 
+/// The time limit for storing how long the last answers took, at shutdown.
+const ANSWERS_TIME: Duration = Duration::from_millis(700);
+
 /// A TDS server whose listeners are bound.
 pub struct App {
     pub(crate) engine: Engine,
@@ -104,6 +107,11 @@ impl App {
             let state = state.clone();
             supervisor.spawn("heal", healing_stopped, move |shutdown| state.heal(shutdown))
         };
+        let (stop_answers, answers_stopped) = ShutdownTrigger::new();
+        let answers = {
+            let state = state.clone();
+            supervisor.spawn("answers", answers_stopped, move |shutdown| state.store_answers(shutdown))
+        };
         let checking = {
             let store = engine.storage.store.clone();
             tokio::spawn(credentials::test_at_start(engine.services.zoho.clone(), store))
@@ -131,6 +139,9 @@ impl App {
         };
         tokio::join!(listen::serve(listener, router::router(state), stop), work);
 
+        // The last requests are answered, so the times of all answers are known.
+        stop_answers.shutdown();
+        drop(tokio::time::timeout(ANSWERS_TIME, answers).await);
         drop(stop_metrics);
         let ended = match metrics {
             Some(task) => metrics_end(task).await,

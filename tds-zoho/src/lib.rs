@@ -22,6 +22,7 @@ mod source;
 pub mod testkit;
 mod unknown_fields;
 pub mod webhook;
+mod webhook_history;
 
 pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
@@ -29,3 +30,4 @@ pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
 pub use setting::Setting;
 pub use source::{ZohoImages, ZohoSource, sources};
+pub use webhook_history::{FailedDelivery, WebhookHistory};

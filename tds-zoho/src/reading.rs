@@ -31,6 +31,11 @@ pub(crate) fn version(record: &Map<String, Value>) -> Result<Option<OffsetDateTi
     Ok(None)
 }
 
+/// Returns a time that TDS needs only roughly, or `None` if it cannot be read.
+pub(crate) fn time(value: &Value) -> Option<OffsetDateTime> {
+    times::as_time(value, "").ok().flatten()
+}
+
 /// Returns the record's own id under `key`.
 pub(crate) fn record_id(record: &Map<String, Value>, key: &str) -> Result<String> {
     let value = record.get(key).ok_or_else(|| Error::invalid(format!("{key} is missing")))?;

@@ -24,6 +24,7 @@ mod paths;
 mod poison;
 mod process;
 mod races;
+mod readiness;
 mod records;
 mod refusals;
 mod run_control;

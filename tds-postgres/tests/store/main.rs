@@ -8,6 +8,7 @@ mod fold;
 mod heal;
 mod images;
 mod locks;
+mod measures;
 mod operators;
 mod pitfalls;
 mod races;

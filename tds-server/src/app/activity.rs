@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use tds_core::{
     error::Result,
     inbox::EventFilter,
+    measures::Coverage,
     queue::QueueStats,
     record::EntityType,
     runs::{RunFilter, RunStatus},
@@ -24,6 +25,9 @@ use crate::hint::command;
 
 /// The greatest age of a snapshot that [`Activity::recent`] still returns.
 const FRESH: Duration = Duration::from_secs(3);
+
+/// The number of complete days whose announced changes are counted.
+const ANNOUNCED_DAYS: u16 = 7;
 
 /// The most recent activity of one entity type.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,8 @@ pub(crate) struct Figures {
     pub(crate) budget: Budget,
     /// The figures of each registered entity type. They are up to three seconds old.
     pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
+    /// The changes of the last complete days and the deliveries that announced them, as far as they are stored.
+    pub(crate) announced: Vec<Coverage>,
 }
 
 /// The figures that one read of the store returned.
@@ -76,7 +82,11 @@ impl Activity {
     pub(crate) async fn figures(&self) -> Result<Figures> {
         let queue = self.stats().await?;
         let budget = self.budget(&queue).await?;
-        Ok(Figures { queue, budget, entities: self.recent().await?.entities.clone() })
+        let announced = match &self.services.ports.measured {
+            Some(measured) => measured.measures.stored_coverage(ANNOUNCED_DAYS).await?,
+            None => Vec::new(),
+        };
+        Ok(Figures { queue, budget, entities: self.recent().await?.entities.clone(), announced })
     }
 
     /// Returns figures that are at most three seconds old. Concurrent callers share one read of the store.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tds_core::{
     clock::Clock,
     engine::Engine,
+    error::{Error, Result},
     history::RecordHistory,
     inbox::{Inbox, InboxOperator},
-    queue::{QueueMaintenance, QueueOperator},
+    measures::Measures,
+    queue::{Queue, QueueMaintenance, QueueOperator},
     record::EntityType,
     runs::SyncRunOperator,
     verify::VerifyOperator,
@@ -34,6 +36,17 @@ pub struct Ports {
     pub verify: Arc<dyn VerifyOperator>,
     /// Shows the histories of records.
     pub history: Arc<dyn RecordHistory>,
+    /// What the store measures; `None` for a store that measures nothing.
+    pub measured: Option<Measured>,
+}
+
+/// The ports of the figures over days and weeks.
+#[derive(Clone)]
+pub struct Measured {
+    /// The figures of the queue, the inbox and the server's own answers.
+    pub measures: Arc<dyn Measures>,
+    /// Takes work that follows from a measurement.
+    pub work: Arc<dyn Queue>,
 }
 
 impl Ports {
@@ -60,7 +73,28 @@ impl Ports {
             runs: store.clone(),
             verify: store.clone(),
             history: store,
+            measured: None,
         }
+    }
+
+    /// Returns the figures that the store measures.
+    ///
+    /// # Errors
+    /// The store measures nothing.
+    pub(crate) fn measured(&self) -> Result<&Measured> {
+        let nothing = || Error::internal("the store of this program keeps no measurements");
+        self.measured.as_ref().ok_or_else(nothing)
+    }
+
+    /// Adds the figures that a store measures.
+    #[must_use]
+    pub fn measuring<S>(mut self, store: &S) -> Self
+    where
+        S: Measures + Queue + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        self.measured = Some(Measured { measures: store.clone(), work: store });
+        self
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use tds_core::queue::WorkerId;
 use tds_postgres::{SchemaStatus, SchemaVerdict};
+use tds_zoho::entities::Catalogue;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -30,6 +31,7 @@ pub(crate) struct Store {
     organization_id: Option<String>,
     lookup: Lookup,
     entities: Entities,
+    day_limit: Option<u32>,
 }
 
 impl Store {
@@ -43,13 +45,14 @@ impl Store {
             storage.close().await;
             return Err(failure);
         }
-        let ports = Ports::new(&storage.store);
+        let ports = Ports::new(&storage.store).measuring(&storage.store);
         let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
+        let day_limit = lookup.get("ZOHO_DAILY_LIMIT").and_then(|limit| limit.parse().ok());
         let (lookup, entities) = (lookup.clone(), entities.clone());
-        Ok(Self { storage, place, items, events, runs, explain, organization_id, lookup, entities })
+        Ok(Self { storage, place, items, events, runs, explain, organization_id, lookup, entities, day_limit })
     }
 
     /// Returns the dry runs, which read records from Zoho if needed. They require the configuration of a sync.
@@ -59,6 +62,21 @@ impl Store {
         let name = WorkerId::unique();
         let (services, _) = Engine::compose(&config, &self.entities, zoho, &self.storage, &name)?;
         Ok(DryRun(services))
+    }
+
+    /// Returns the ports of the store.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.events.ports
+    }
+
+    /// Returns the entity types of the program.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.events.catalogue
+    }
+
+    /// Returns the calls that the organization's plan allows in a day, if they are configured.
+    pub(crate) fn day_limit(&self) -> Option<u32> {
+        self.day_limit
     }
 
     /// Returns the organization whose webhooks are handled.

@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Engine;
 use crate::{
-    app::{items::Items, presence, prune, quota, services::Services, unknown_fields},
+    app::{items::Items, missed::Daily, presence, prune, quota, services::Services, unknown_fields},
     supervise::Supervisor,
 };
 
@@ -74,6 +74,10 @@ impl Engine {
             let client = zoho.clone();
             handles
                 .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
+            if let Some(daily) = Daily::of(&self.services) {
+                handles
+                    .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
+            }
             let (items, retention) = (Items(ports), self.retention);
             handles
                 .push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {

@@ -36,6 +36,7 @@ mod pause;
 mod plan;
 mod problem;
 mod queue;
+mod readiness;
 mod runs;
 mod stats;
 mod verify;
@@ -58,6 +59,7 @@ pub(crate) use self::{
         Unavailable, Unreadable, Upstream,
     },
     queue::{Affected, ItemPage, QueueItem},
+    readiness::{MissedWebhooks, Readiness},
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
     verify::{StartedVerification, VerificationReport, sample_bound_percent},

@@ -22,7 +22,7 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, records, runs,
+            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, records, runs,
             stats, verify, webhooks,
         },
         state::AppState,
@@ -115,6 +115,8 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(verify::start))
         .routes(routes!(verify::latest))
         .routes(routes!(verify::show))
+        .routes(routes!(readiness::show))
+        .routes(routes!(readiness::show_missed, readiness::look_for_missed))
         .routes(routes!(credentials::test));
     openapi::complete_operators(router.get_openapi_mut());
     router

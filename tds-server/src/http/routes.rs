@@ -9,6 +9,7 @@ pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod problems;
 pub(crate) mod queue;
+pub(crate) mod readiness;
 pub(crate) mod records;
 pub(crate) mod runs;
 pub(crate) mod stats;

@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, dry_run::DryRun, events::Events, explain::Explain, heal, health::Health,
-        items::Items, plan::CostSettings, runs::Runs, services::Services, verify::Verifications,
-        webhooks::Webhooks,
+        activity::Activity, answers::AnswerBook, dry_run::DryRun, events::Events, explain::Explain, heal,
+        health::Health, items::Items, plan::CostSettings, runs::Runs, services::Services,
+        verify::Verifications, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -80,6 +80,7 @@ pub struct Shared {
     pub(crate) body_bytes: Arc<Semaphore>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    pub(crate) answers: AnswerBook,
     draining: AtomicBool,
 }
 
@@ -101,6 +102,7 @@ impl AppState {
             settings,
             health,
             metrics: Metrics::new(),
+            answers: AnswerBook::default(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -120,6 +122,14 @@ impl AppState {
     pub(crate) async fn heal(self, shutdown: Shutdown) {
         let organization = self.services.zoho.organization_id();
         heal::run(&self.events, organization, |kind, count| self.metrics.healed(kind, count), shutdown).await;
+    }
+
+    /// Stores how long the answers take, until the shutdown signal.
+    pub(crate) async fn store_answers(self, shutdown: Shutdown) {
+        match &self.services.ports.measured {
+            Some(measured) => self.answers.run(Arc::clone(&measured.measures), shutdown).await,
+            None => shutdown.wait().await,
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -126,7 +126,10 @@ fn the_document_is_the_reviewed_one() {
 
 /// Returns `true` for addresses that serve pages and files instead of the API.
 fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/assets/") || path.starts_with("/docs") || path == "/openapi.json"
+    ["/", "/readiness"].contains(&path)
+        || path.starts_with("/assets/")
+        || path.starts_with("/docs")
+        || path == "/openapi.json"
 }
 
 /// Returns an address with values for its parameters.

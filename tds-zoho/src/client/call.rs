@@ -88,6 +88,25 @@ impl ZohoClient {
         }
     }
 
+    /// Makes a call on which nothing depends. If Zoho refuses the call, the result is the reason in one line, and
+    /// nothing waits because of it: neither other calls, nor the health of the client.
+    ///
+    /// # Errors
+    /// Those of limits and of a missing token.
+    pub(crate) async fn ask_in_passing(&self, call: &Call) -> Result<std::result::Result<Answer, String>> {
+        super::send::check(call)?;
+        match self.ask(call, false).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Failure::Known(error)) if error.retry() == Retry::Permanent => Ok(Err(error.to_string())),
+            Err(Failure::Known(error)) => Err(error),
+            Err(Failure::Fell { fault: Fault::Token(words), .. }) if words.are_zohos() => {
+                Ok(Err(format!("{words}; most likely the refresh token lacks the scope {}", call.scope)))
+            }
+            Err(Failure::Fell { fault: Fault::WrongAddress(words), .. }) => Ok(Err(words.to_string())),
+            Err(Failure::Fell { fault, .. }) => Ok(Err(fault.to_string())),
+        }
+    }
+
     /// Reports a call that was given up for a reason that its record does not cause.
     pub(super) async fn reported(
         &self,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, does_not_exist, found, invalid_value, success, unknown_path},
     list::Query,
+    literal::Object,
     module::Module,
     organization::ORGANIZATION_ID,
     projection::detail,
@@ -67,6 +68,19 @@ pub(crate) fn organization() -> Value {
         "currency_symbol": "$",
         "price_precision": 2,
     })
+}
+
+/// Answers `GET /settings/webhooks/histories`. The address is known; the keys of the answer are an assumption.
+pub(crate) fn webhook_history(history: &[Value], query: &Query) -> Answer {
+    let number = |key: &str, default| query.get(key).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (page, per_page) = (number("page", 1).max(1), number("per_page", 200).clamp(1, 200));
+    let rows: Vec<&Value> = history.iter().skip((page - 1) * per_page).take(per_page).collect();
+    let has_more = history.len() > page * per_page;
+    let context = json!({"page": page, "per_page": per_page, "has_more_page": has_more});
+    success(Object::from_iter([
+        ("webhook_histories".to_owned(), json!(rows)),
+        ("page_context".to_owned(), context),
+    ]))
 }
 
 /// A plan that no demo spends in a day, for organizations without a limit.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tds_core::{
     clock::{Clock, SystemClock},
     lock::lock,
@@ -53,6 +53,8 @@ pub struct Organization {
     pub(crate) modules: Vec<Module>,
     /// The images of items that a test decided. The others follow from the records of the items.
     pub(crate) images: HashMap<String, ItemImage>,
+    /// The deliveries of webhooks as Zoho's history shows them, newest first.
+    pub(crate) webhook_history: Vec<Value>,
 }
 
 impl Organization {
@@ -70,6 +72,7 @@ impl Organization {
             api_domain,
             modules: modules(&Catalogue::default()),
             images: HashMap::new(),
+            webhook_history: Vec::new(),
         }
     }
 
@@ -188,6 +191,20 @@ impl SharedOrganization {
     /// entity types. The default is Zoho's catalogue.
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
         self.lock().modules = modules(catalogue);
+    }
+
+    /// Enters a delivery into the organization's history of webhooks, with the HTTP status that the receiver answered.
+    pub fn record_delivery(&self, module: Module, id: &str, status: u16) {
+        let mut organization = self.lock();
+        let entry = json!({
+            "webhook_history_id": organization.records.new_id(),
+            "entity": module.detail_key,
+            "entity_id": id,
+            "status": if (200..=299).contains(&status) { "success" } else { "failure" },
+            "response_code": status,
+            "executed_time": stamp(organization.now()),
+        });
+        organization.webhook_history.insert(0, entry);
     }
 
     /// Returns the time by the organization's clock.

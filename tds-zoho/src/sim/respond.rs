@@ -155,6 +155,9 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
         (None, "apiusage") if api == Api::Inventory => {
             detail::usage(organization.traffic.today, organization.traffic.limits.per_day)
         }
+        (_, "settings/webhooks/histories") if api == Api::Books => {
+            detail::webhook_history(&organization.webhook_history, query)
+        }
         (Some(("organizations", id)), _) if id == ORGANIZATION_ID => {
             answer::found("organization", detail::organization())
         }

@@ -21,7 +21,7 @@ use utoipa::{
     },
 };
 
-use crate::app::{events::Reception, health::HealthStatus, runs::MODES};
+use crate::app::{events::Reception, health::HealthStatus, readiness::Verdict, runs::MODES};
 
 /// Defines types that describe a closed set of names in the OpenAPI document. The values themselves are plain texts.
 macro_rules! closed_sets {
@@ -70,6 +70,9 @@ closed_sets! {
 
     "The health of the process or of a component"
     HealthState = HealthStatus::ALL.map(HealthStatus::as_str);
+
+    "The result of a check"
+    CheckResult = Verdict::ALL.map(Verdict::as_str);
 
     "The encoding of a body"
     PayloadEncoding = ["json", "text", "base64"];

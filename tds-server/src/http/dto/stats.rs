@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tds_core::{
     limits::budget::{CallCount, PerLane},
+    measures::Coverage,
     queue,
     record::EntityType,
     runs::RunStatus,
@@ -33,6 +34,15 @@ wire! {
         deferred: Deferred = figures.queue.deferred.into(),
         api_budget: ApiBudget = figures.budget.into(),
         activity: BTreeMap<String, EntityActivity> = by_name(figures.entities),
+        announced: Announced = figures.announced.into(),
+    }
+
+    /// The changes of the last seven complete days, as far as they are compared, and the webhooks that announced them
+    Announced from rows: Vec<Coverage> {
+        /// Changes that were seen
+        changes: u64 = rows.iter().map(|row| row.changes).sum(),
+        /// Changes for which a webhook arrived
+        delivered: u64 = rows.iter().map(|row| row.delivered).sum(),
     }
 
     /// Counts by status

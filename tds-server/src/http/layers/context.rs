@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use tds_core::measures::AnswerKind;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -41,6 +42,10 @@ pub(crate) async fn request_context(State(state): State<AppState>, request: Requ
 
     let elapsed = began.elapsed();
     state.metrics.request(&route, response.status(), elapsed);
+    if let Some(kind) = kind_of(&route) {
+        let is_fault = response.status().is_server_error();
+        state.answers.add(state.services.clock.now(), kind, elapsed, is_fault);
+    }
     match response.extensions_mut().remove::<Taken>() {
         Some(taken) => state.metrics.webhook(taken.result, taken.elapsed),
         // The request was too large or too slow, or had an unknown method or path. No handler of webhooks has seen it.
@@ -52,6 +57,16 @@ pub(crate) async fn request_context(State(state): State<AppState>, request: Requ
     let status = response.status().as_u16();
     span.in_scope(|| tracing::debug!(status, elapsed_ms = elapsed.as_secs_f64() * 1_000.0, "answered"));
     response
+}
+
+/// Returns the kind of answer that a route gives. The time of answers to monitors, and of the files of the dashboard,
+/// says nothing about the work of TDS.
+fn kind_of(route: &str) -> Option<AnswerKind> {
+    if webhooks::is_address(route) {
+        Some(AnswerKind::Webhook)
+    } else {
+        route.starts_with("/api/").then_some(AnswerKind::Api)
+    }
 }
 
 /// Returns the id that the client sent, if it is safe to write to a log.
