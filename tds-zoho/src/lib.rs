@@ -22,6 +22,7 @@ mod source;
 pub mod testkit;
 mod unknown_fields;
 pub mod webhook;
+pub mod write;
 
 pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};

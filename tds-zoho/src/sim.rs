@@ -22,6 +22,7 @@ mod tokens;
 mod trade;
 mod traffic;
 pub mod webhook;
+mod write;
 
 pub use self::{
     list::ListHabit,

@@ -1,6 +1,9 @@
 //! A simulated organization, and the handle that its server shares with the code that changes it.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use serde_json::Value;
 use tds_core::{
@@ -16,6 +19,7 @@ use super::{
     records::Records,
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
     traffic::Traffic,
+    webhook::{self, Delivery},
 };
 use crate::entities::Catalogue;
 
@@ -47,7 +51,15 @@ pub struct Organization {
     pub(crate) list_habit: ListHabit,
     pub(crate) api_domain: String,
     pub(crate) modules: Vec<Module>,
+    /// The API names of the custom fields that no two records of a module share.
+    pub(crate) unique_fields: Vec<String>,
+    /// The webhooks of calls that wrote, which nobody has sent yet.
+    pub(crate) webhooks: VecDeque<Delivery>,
+    paths: Vec<(Module, &'static str)>,
 }
+
+/// The number of webhooks that are kept for a sender.
+const MAX_WEBHOOKS: usize = 10_000;
 
 impl Organization {
     /// Creates an empty organization. `api_domain` is the base URL that the token endpoint returns to clients.
@@ -63,6 +75,9 @@ impl Organization {
             list_habit: ListHabit::default(),
             api_domain,
             modules: modules(&Catalogue::default()),
+            unique_fields: vec!["cf_tds_id".to_owned()],
+            webhooks: VecDeque::new(),
+            paths: paths(&Catalogue::default()),
         }
     }
 
@@ -87,6 +102,25 @@ impl Organization {
         self.records.put(module, &id, record);
         id
     }
+
+    /// Keeps the webhook that Zoho would send for a change of a record. Nothing is kept for modules that no rule of
+    /// Zoho can watch.
+    pub(crate) fn push(&mut self, module: Module, event: &str, id: &str) {
+        let Some((_, path)) = self.paths.iter().find(|(known, _)| *known == module) else { return };
+        let body = webhook::body(&self.records, module, id, &[]);
+        if self.webhooks.len() == MAX_WEBHOOKS {
+            self.webhooks.pop_front();
+        }
+        self.webhooks.push_back(Delivery { entity_path: (*path).to_owned(), event: event.to_owned(), body });
+    }
+}
+
+/// Returns the last part of the address at which the webhooks of each module arrive. No rule of Zoho can watch price
+/// lists.
+fn paths(catalogue: &Catalogue) -> Vec<(Module, &'static str)> {
+    let of_types = catalogue.iter().filter_map(|one| Some((one.simulated?, one.webhooks.as_ref()?.path)));
+    let watched = of_types.filter(|(module, _)| *module != Module::PRICE_LISTS);
+    watched.chain([(Module::ADJUSTMENTS, "stock")]).collect()
 }
 
 fn modules(catalogue: &Catalogue) -> Vec<Module> {
@@ -175,7 +209,20 @@ impl SharedOrganization {
     /// Sets the modules: from now on the organization has the modules of these entity types, and those that are not
     /// entity types. The default is Zoho's catalogue.
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
-        self.lock().modules = modules(catalogue);
+        let mut organization = self.lock();
+        organization.modules = modules(catalogue);
+        organization.paths = paths(catalogue);
+    }
+
+    /// Takes the webhooks of the calls that wrote since the last time, in their order: the echoes that Zoho would send.
+    #[must_use]
+    pub fn take_webhooks(&self) -> Vec<Delivery> {
+        self.lock().webhooks.drain(..).collect()
+    }
+
+    /// Sets the API names of the custom fields that no two records of a module share. The default is `cf_tds_id`.
+    pub fn set_unique_fields(&self, api_names: &[&str]) {
+        self.lock().unique_fields = api_names.iter().map(|name| (*name).to_owned()).collect();
     }
 
     /// Returns the time by the organization's clock.

@@ -12,6 +12,7 @@ use super::{
     module::Module,
     organization::{ORGANIZATION_ID, SharedOrganization},
     projection::detail,
+    records::Records,
 };
 use crate::entities::Api;
 
@@ -79,26 +80,25 @@ impl SharedOrganization {
     /// module's singular name. For a record that never existed, the payload has only its id.
     #[must_use]
     pub fn webhook_body(&self, module: Module, id: &str) -> String {
-        self.body_without(module, id, &[])
+        self.read(|records| body(records, module, id, &[]))
     }
 
     /// Returns the payload in the form that was observed for invoices: without `line_items`.
     #[must_use]
     pub fn webhook_body_without_lines(&self, module: Module, id: &str) -> String {
-        self.body_without(module, id, &["line_items"])
+        self.read(|records| body(records, module, id, &["line_items"]))
     }
+}
 
-    fn body_without(&self, module: Module, id: &str, hidden: &[&str]) -> String {
-        let mut record = self.read(|records| {
-            let known = records.get(module, id).or_else(|| records.deleted(module, id));
-            known.map_or_else(
-                || Object::from_iter([(module.id_key.to_owned(), json!(id))]),
-                |record| detail(module, Api::Books, record),
-            )
-        });
-        record.retain(|key, _| !hidden.contains(&key.as_str()));
-        json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
-    }
+/// Returns the payload of a record without these keys.
+pub(super) fn body(records: &Records, module: Module, id: &str, hidden: &[&str]) -> String {
+    let known = records.get(module, id).or_else(|| records.deleted(module, id));
+    let mut record = known.map_or_else(
+        || Object::from_iter([(module.id_key.to_owned(), json!(id))]),
+        |record| detail(module, Api::Books, record),
+    );
+    record.retain(|key, _| !hidden.contains(&key.as_str()));
+    json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
 }
 
 /// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`, as
