@@ -142,11 +142,17 @@ fn address(
     which: &str,
     call: &Call<'_>,
 ) -> Result<Answer, Refused> {
-    let key = format!("{which}_address");
+    let has_both = [Module::SALES_ORDERS, Module::INVOICES, Module::CREDIT_NOTES].contains(&module);
+    let has_one = [Module::BILLS, Module::PURCHASE_ORDERS].contains(&module);
+    if !(has_both && which == "shipping" || (has_both || has_one) && which == "billing") {
+        return Err(Box::new(unknown_path()));
+    }
     let body = object(call.body)?;
     let mut record = organization.records.get(module, id).cloned().ok_or(does_not_exist(module))?;
-    let Some(Value::Object(address)) = record.get_mut(&key) else { return Err(Box::new(unknown_path())) };
-    address.extend(body);
+    let known = record.entry(format!("{which}_address")).or_insert_with(|| json!({}));
+    if let Value::Object(address) = known {
+        address.extend(body);
+    }
     touch(organization, &mut record);
     organization.records.put(module, id, record);
     organization.push(module, "updated", id);

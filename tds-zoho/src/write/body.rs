@@ -22,9 +22,7 @@ pub(super) fn of(
 ) -> Map<String, Value> {
     let chosen = Chosen::new(record, stage);
     let mut body = Map::new();
-    if chosen.creates() {
-        body.extend(contract.constants.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))));
-    }
+    body.extend(contract.constants.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))));
     for field in contract.fields.iter().filter(|field| is_wanted(field, &chosen, &record.fields)) {
         if let Some(value) = value_of(field, &record.fields, stage, "", found) {
             body.insert(field.key.to_owned(), value);

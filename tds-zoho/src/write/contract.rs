@@ -23,7 +23,7 @@ pub struct Contract {
     /// The OAuth scope without its operation, such as `ZohoBooks.salesorders`. The calls need the operations `CREATE`,
     /// `UPDATE` and `DELETE`.
     pub scope: &'static str,
-    /// Keys with the same value in every body that creates a record.
+    /// Keys with the same value in every body.
     pub constants: &'static [(&'static str, &'static str)],
     /// The columns of the head table that may be written, in the order of the keys.
     pub fields: &'static [Field],
