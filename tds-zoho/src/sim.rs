@@ -9,6 +9,7 @@
 //! [`respond`](fn@respond) is the simulation without a server: a function from the state and a request to an answer.
 
 pub(crate) mod answer;
+mod delivery;
 pub mod demo;
 mod detail;
 mod list;

@@ -33,6 +33,7 @@ mod create;
 mod credit_notes;
 mod customer_payments;
 mod documents;
+mod field;
 mod findings;
 mod invoices;
 mod lines;

@@ -13,13 +13,13 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{
+    delivery::Delivery,
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
     records::Records,
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
     traffic::Traffic,
-    webhook::{self, Delivery},
 };
 use crate::entities::Catalogue;
 
@@ -55,11 +55,9 @@ pub struct Organization {
     pub(crate) unique_fields: Vec<String>,
     /// The webhooks of calls that wrote, which nobody has sent yet.
     pub(crate) webhooks: VecDeque<Delivery>,
-    paths: Vec<(Module, &'static str)>,
+    /// The last part of the address at which the webhooks of each module arrive.
+    pub(crate) paths: Vec<(Module, &'static str)>,
 }
-
-/// The number of webhooks that are kept for a sender.
-const MAX_WEBHOOKS: usize = 10_000;
 
 impl Organization {
     /// Creates an empty organization. `api_domain` is the base URL that the token endpoint returns to clients.
@@ -101,17 +99,6 @@ impl Organization {
         record.entry("last_modified_time").or_insert(created);
         self.records.put(module, &id, record);
         id
-    }
-
-    /// Keeps the webhook that Zoho would send for a change of a record. Nothing is kept for modules that no rule of
-    /// Zoho can watch.
-    pub(crate) fn push(&mut self, module: Module, event: &str, id: &str) {
-        let Some((_, path)) = self.paths.iter().find(|(known, _)| *known == module) else { return };
-        let body = webhook::body(&self.records, module, id, &[]);
-        if self.webhooks.len() == MAX_WEBHOOKS {
-            self.webhooks.pop_front();
-        }
-        self.webhooks.push_back(Delivery { entity_path: (*path).to_owned(), event: event.to_owned(), body });
     }
 }
 
@@ -212,12 +199,6 @@ impl SharedOrganization {
         let mut organization = self.lock();
         organization.modules = modules(catalogue);
         organization.paths = paths(catalogue);
-    }
-
-    /// Takes the webhooks of the calls that wrote since the last time, in their order: the echoes that Zoho would send.
-    #[must_use]
-    pub fn take_webhooks(&self) -> Vec<Delivery> {
-        self.lock().webhooks.drain(..).collect()
     }
 
     /// Sets the API names of the custom fields that no two records of a module share. The default is `cf_tds_id`.

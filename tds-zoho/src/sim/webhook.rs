@@ -7,10 +7,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+pub use super::delivery::Delivery;
 use super::{
     literal::Object,
     module::Module,
-    organization::{ORGANIZATION_ID, SharedOrganization},
+    organization::{ORGANIZATION_ID, Organization, SharedOrganization},
     projection::detail,
     records::Records,
 };
@@ -30,16 +31,8 @@ pub enum Form {
     Plain,
 }
 
-/// One webhook, before it is signed.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The last part of the path: `products`, `credit-notes`…
-    pub entity_path: String,
-    /// The trigger of the rule: `created`, `updated`, `deleted`. It becomes the parameter `event`.
-    pub event: String,
-    /// The JSON body.
-    pub body: String,
-}
+/// The number of webhooks that are kept for a sender.
+const MAX_WEBHOOKS: usize = 10_000;
 
 /// The receiver's answer.
 #[derive(Clone, Debug)]
@@ -88,10 +81,29 @@ impl SharedOrganization {
     pub fn webhook_body_without_lines(&self, module: Module, id: &str) -> String {
         self.read(|records| body(records, module, id, &["line_items"]))
     }
+
+    /// Takes the webhooks of the calls that wrote since the last time, in their order: the echoes that Zoho would send.
+    #[must_use]
+    pub fn take_webhooks(&self) -> Vec<Delivery> {
+        self.lock().webhooks.drain(..).collect()
+    }
+}
+
+impl Organization {
+    /// Keeps the webhook that Zoho would send for a change of a record. Nothing is kept for modules that no rule of
+    /// Zoho can watch.
+    pub(crate) fn push(&mut self, module: Module, event: &str, id: &str) {
+        let Some((_, path)) = self.paths.iter().find(|(known, _)| *known == module) else { return };
+        let body = body(&self.records, module, id, &[]);
+        if self.webhooks.len() == MAX_WEBHOOKS {
+            self.webhooks.pop_front();
+        }
+        self.webhooks.push_back(Delivery { entity_path: (*path).to_owned(), event: event.to_owned(), body });
+    }
 }
 
 /// Returns the payload of a record without these keys.
-pub(super) fn body(records: &Records, module: Module, id: &str, hidden: &[&str]) -> String {
+fn body(records: &Records, module: Module, id: &str, hidden: &[&str]) -> String {
     let known = records.get(module, id).or_else(|| records.deleted(module, id));
     let mut record = known.map_or_else(
         || Object::from_iter([(module.id_key.to_owned(), json!(id))]),

@@ -5,6 +5,7 @@
 
 mod action;
 mod adjustment;
+mod build;
 mod contact;
 mod custom_fields;
 mod deletion;
@@ -24,8 +25,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use self::{
-    entry::{Entry, Refused},
-    refusal as refused,
+    entry::Entry,
+    refusal::{self as refused, Refused},
 };
 use super::{
     answer::{Answer, does_not_exist, unknown_path},
@@ -59,7 +60,7 @@ fn route(
     rest: &str,
     call: &Call<'_>,
 ) -> Result<Answer, Refused> {
-    if !entry::is_written(module) {
+    if !build::is_written(module) {
         return Err(refused::method());
     }
     let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
@@ -94,7 +95,7 @@ fn save(
     let own_number = call.query.get("ignore_auto_number_generation").is_some_and(|value| value == "true");
     let entry = Entry { id, before: before.as_ref(), body: &body, own_number };
     let unique = &organization.unique_fields;
-    let mut record = match entry::built(&organization.records, module, unique, &entry) {
+    let mut record = match build::built(&organization.records, module, unique, &entry) {
         Ok(record) => record,
         Err(refused) => {
             if let Some(before) = &before {
@@ -116,7 +117,7 @@ fn save(
 /// Changes the record whose unique custom field has the value of the header, or creates it.
 fn upsert(organization: &mut Organization, module: Module, call: &Call<'_>) -> Result<Answer, Refused> {
     let header = |name: &str| call.headers.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    if !entry::is_upserted(module) || call.api != Api::Books {
+    if !build::is_upserted(module) || call.api != Api::Books {
         return Err(refused::method());
     }
     let (Some(key), Some(value)) = (header("x-unique-identifier-key"), header("x-unique-identifier-value"))

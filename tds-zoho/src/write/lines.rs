@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 use tds_core::record::Fields;
 
 use super::{
-    body::{is_in, value_of},
     chosen::{Chosen, Stage},
     contract::{Field, Form, Lines},
+    field::{is_in, value_of},
     findings::Findings,
     local::{LocalRecord, present},
 };

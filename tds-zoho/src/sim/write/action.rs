@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{entry::Refused, refusal as refused};
+use super::refusal::{self as refused, Refused};
 use crate::sim::{
     answer::unknown_path,
     literal::{Object, decimal, field, text},

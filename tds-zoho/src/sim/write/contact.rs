@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    entry::{Entry, Refused, copy, require, unique},
-    given, refusal as refused,
+    entry::{Entry, copy, require, unique},
+    given,
+    refusal::{self as refused, Refused},
 };
 use crate::sim::{
     literal::{Object, field, object, text},

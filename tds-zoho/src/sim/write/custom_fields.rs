@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    entry::{Entry, Refused, unique},
-    refusal as refused,
+    entry::{Entry, unique},
+    refusal::{self as refused, Refused},
 };
 use crate::sim::{
     literal::{Object, text},

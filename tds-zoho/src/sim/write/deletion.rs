@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{entry::Refused, refusal as refused};
+use super::refusal::{self as refused, Refused};
 use crate::sim::{
     literal::{Object, decimal, field, text},
     module::Module,

@@ -4,10 +4,12 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    entry::{Entry, Refused, copy, require, unique},
+    entry::{Entry, copy, require, unique},
     given,
     kinds::Kind,
-    lines, refusal as refused, totals,
+    lines,
+    refusal::{self as refused, Refused},
+    totals,
 };
 use crate::sim::{
     literal::{Object, decimal, field, object, text},

@@ -1,19 +1,13 @@
-//! What a body makes of a record, before it is stored.
+//! What the bodies of all modules have in common.
 
 use serde_json::{Value, json};
 
-use super::{
-    adjustment, contact, custom_fields, document, item, kinds, payment, price_list, refusal as refused,
-};
+use super::refusal::{self as refused, Refused};
 use crate::sim::{
-    answer::Answer,
     literal::{Object, field},
     module::Module,
     records::Records,
 };
-
-/// An answer that refuses a call.
-pub(super) type Refused = Box<Answer>;
 
 /// A body on its way into a record.
 pub(super) struct Entry<'a> {
@@ -24,39 +18,6 @@ pub(super) struct Entry<'a> {
     pub(super) body: &'a Object,
     /// The call gives the number of a new record.
     pub(super) own_number: bool,
-}
-
-/// Returns true if the simulation writes records of the module.
-pub(super) fn is_written(module: Module) -> bool {
-    kinds::of(module).is_some()
-        || [Module::ITEMS, Module::CONTACTS, Module::PRICE_LISTS, Module::ADJUSTMENTS].contains(&module)
-        || payment::is_payment(module)
-}
-
-/// Returns true if Zoho documents the upsert by a unique custom field for the module.
-pub(super) fn is_upserted(module: Module) -> bool {
-    is_written(module) && module != Module::PRICE_LISTS && module != Module::ADJUSTMENTS
-}
-
-/// Returns the record that a body makes, without its id and its times.
-pub(super) fn built(
-    records: &Records,
-    module: Module,
-    unique: &[String],
-    entry: &Entry<'_>,
-) -> Result<Object, Refused> {
-    let mut record = match module {
-        Module::ITEMS => item::built(records, entry)?,
-        Module::CONTACTS => contact::built(records, entry)?,
-        Module::PRICE_LISTS => price_list::built(records, entry)?,
-        Module::ADJUSTMENTS => adjustment::built(records, entry)?,
-        _ => match kinds::of(module) {
-            Some(kind) => document::built(records, kind, entry)?,
-            None => payment::built(records, module, entry)?,
-        },
-    };
-    custom_fields::merge(records, module, unique, entry, &mut record)?;
-    Ok(record)
 }
 
 /// Copies the values of a body under keys that the record has, except those that Zoho computes.

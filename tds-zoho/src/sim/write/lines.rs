@@ -4,10 +4,10 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    entry::{Entry, Refused, copy},
+    entry::{Entry, copy},
     given,
     kinds::Kind,
-    refusal as refused,
+    refusal::{self as refused, Refused},
 };
 use crate::sim::{
     literal::{Object, decimal, field, object, text},

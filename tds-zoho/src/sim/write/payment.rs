@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     document::party,
-    entry::{Entry, Refused, copy, require},
-    given, refusal as refused,
+    entry::{Entry, copy, require},
+    given,
+    refusal::{self as refused, Refused},
 };
 use crate::sim::{
     literal::{Object, decimal, field, money, object, text},

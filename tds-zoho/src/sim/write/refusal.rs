@@ -6,8 +6,10 @@
 
 use serde_json::Value;
 
-use super::entry::Refused;
-use crate::sim::answer;
+use crate::sim::answer::{self, Answer};
+
+/// An answer that refuses a call.
+pub(super) type Refused = Box<Answer>;
 
 /// The record is used by other records. The code is invented.
 const IN_USE: i64 = 1090;
