@@ -204,8 +204,8 @@ enum When {
 impl Script {
     /// Returns the fault of this call, if a rule applies.
     fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let concerned = self.rules.iter_mut().filter(|rule| rule.concerns(method, path));
-        let fault = concerned.into_iter().find_map(Rule::strike)?;
+        let mut concerned = self.rules.iter_mut().filter(|rule| rule.concerns(method, path));
+        let fault = concerned.find_map(Rule::strike)?;
         self.rules.retain(|rule| !rule.is_over());
         self.struck += 1;
         Some(fault)

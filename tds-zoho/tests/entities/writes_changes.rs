@@ -127,8 +127,7 @@ fn statuses_change_with_the_calls_that_zoho_has() {
         let path = contract(entity).path;
         let expected = format!("POST {path}/{ID}/{call}");
         assert_eq!(shown(&updates(entity, &record, &["status"])), [expected], "{entity} {from} {to}");
-        let same = existing(entity, Some(to));
-        let mut same = same;
+        let mut same = existing(entity, Some(to));
         same.fields.insert("status".to_owned(), json!(to));
         assert!(updates(entity, &same, &["status"]).is_empty(), "{entity} is {to} already");
     }

@@ -57,8 +57,8 @@ fn has_party(records: &Records, id: &str) -> bool {
 
 fn has_line(records: &Records, id: &str) -> bool {
     let has = |document: &Object| {
-        let lines = document.get("line_items").and_then(Value::as_array).into_iter().flatten();
-        lines.into_iter().any(|line| line["item_id"] == id)
+        let mut lines = document.get("line_items").and_then(Value::as_array).into_iter().flatten();
+        lines.any(|line| line["item_id"] == id)
     };
     DOCUMENTS.iter().any(|(module, _)| records.records(*module).any(has))
 }

@@ -84,12 +84,12 @@ fn number(line: &Object, key: &str, absent: Decimal) -> Result<Decimal, Refused>
 /// Refuses lines at another location than the document's.
 pub(super) fn in_one_place(document: &Object) -> Result<(), Refused> {
     let place = text(document, "location_id");
-    let lines = document.get("line_items").and_then(Value::as_array).into_iter().flatten();
+    let mut lines = document.get("line_items").and_then(Value::as_array).into_iter().flatten();
     let is_elsewhere = |line: &Value| {
         let own = line["location_id"].as_str().unwrap_or_default();
         !own.is_empty() && !place.is_empty() && own != place
     };
-    if lines.into_iter().any(is_elsewhere) { Err(refused::elsewhere()) } else { Ok(()) }
+    if lines.any(is_elsewhere) { Err(refused::elsewhere()) } else { Ok(()) }
 }
 
 /// Returns the discount of an amount: a percentage as text, or an amount.
