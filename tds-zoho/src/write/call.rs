@@ -41,7 +41,9 @@ impl Method {
 /// What a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The call looks for a record that an earlier create may have made. If it finds one, the create is left out.
+    /// The call looks for a record that an earlier create may have made, page by page ([`WriteCall::next_page`]). If it
+    /// finds one, the create is left out. Where the value is our key, no search is needed before the first create of
+    /// the record was sent.
     Search {
         /// The keys of the list in the answer.
         list_keys: &'static [&'static str],
@@ -119,6 +121,19 @@ impl WriteCall {
     pub fn with_id(mut self, id: &str) -> Self {
         self.path = self.path.replace(CREATED, id);
         self
+    }
+
+    /// Returns the call for the page of a search that follows the page of this answer; `None` if no page follows.
+    #[must_use]
+    pub fn next_page(&self, answer: &Map<String, Value>) -> Option<Self> {
+        let context = answer.get("page_context")?;
+        let has_more = context.get("has_more_page").and_then(Value::as_bool) == Some(true);
+        let is_search = matches!(self.purpose, Purpose::Search { .. });
+        let page = context.get("page").and_then(Value::as_u64).filter(|_| has_more && is_search)?;
+        let mut next = self.clone();
+        next.query.retain(|(key, _)| *key != "page");
+        next.query.push(("page", (page + 1).to_string()));
+        Some(next)
     }
 
     /// Returns the row of the answer that a search found, if there is one.

@@ -1,5 +1,7 @@
 //! A client that makes the calls of write contracts.
 
+use std::collections::VecDeque;
+
 use reqwest::Method;
 use serde_json::{Map, Value};
 use tds_zoho::{
@@ -64,11 +66,12 @@ impl Caller {
     /// The call that failed, with its status and its body.
     pub(crate) async fn write(&self, calls: &[WriteCall]) -> Result<Written, String> {
         let mut written = Written::default();
-        for call in calls {
+        let mut waiting: VecDeque<WriteCall> = calls.iter().cloned().collect();
+        while let Some(call) = waiting.pop_front() {
             if written.found && call.purpose == Purpose::Create {
                 continue;
             }
-            let call = call.clone().with_id(written.id.as_deref().unwrap_or_default());
+            let call = call.with_id(written.id.as_deref().unwrap_or_default());
             let (status, answer) = self.send(&call).await;
             let answer: Map<String, Value> = match answer {
                 Some(Value::Object(answer)) if (200..300).contains(&status) && answer["code"] == 0 => answer,
@@ -79,6 +82,8 @@ impl Caller {
                     if let Some(row) = call.found(&answer).map_err(|error| error.to_string())? {
                         let id = row[call.answer.id_key].as_str().expect("an id");
                         written = Written { id: Some(id.to_owned()), found: true };
+                    } else if let Some(next) = call.next_page(&answer) {
+                        waiting.push_front(next);
                     }
                 }
                 Purpose::Create => {

@@ -73,3 +73,16 @@ async fn a_fault_of_writes_leaves_reads_alone() {
     assert_eq!(caller.books("POST", "/items", &body).await.1, serde_json::Value::Null);
     assert_eq!(caller.books("POST", "/items", &body).await.1["code"], 1001, "the first call took effect");
 }
+
+#[tokio::test]
+async fn a_search_without_a_parameter_reads_every_page() {
+    let (caller, ids) = shop().await;
+    for n in 1..=205 {
+        caller.fake.put(Module::ADJUSTMENTS, sample::adjustment(n, &sample::item(1), 1.into()));
+    }
+    let calls = contract("stock").create(&local("stock", 1, &ids), UNIQUE).expect("a valid adjustment");
+    let first = caller.write(&calls).await.expect("an adjustment");
+    let again = caller.write(&calls).await.expect("the same adjustment");
+    assert!(!first.found && again.found);
+    assert_eq!((first.id, caller.fake.count(Module::ADJUSTMENTS)), (again.id, 206));
+}
