@@ -23,6 +23,7 @@ pub mod testkit;
 mod unknown_fields;
 pub mod webhook;
 mod webhook_history;
+pub mod write;
 
 pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};

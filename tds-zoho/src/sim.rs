@@ -9,6 +9,7 @@
 //! [`respond`](fn@respond) is the simulation without a server: a function from the state and a request to an answer.
 
 pub(crate) mod answer;
+mod delivery;
 pub mod demo;
 mod detail;
 mod image;
@@ -23,6 +24,7 @@ mod tokens;
 mod trade;
 mod traffic;
 pub mod webhook;
+mod write;
 
 pub use self::{
     answer::File,

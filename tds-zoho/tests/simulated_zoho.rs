@@ -11,7 +11,11 @@ fn request(method: &str, path: &str, parameters: &[(&str, &str)], token: Option<
         method: method.to_owned(),
         path: path.to_owned(),
         parameters: parameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        authorization: token.map(|token| format!("Zoho-oauthtoken {token}")),
+        headers: token
+            .map(|token| ("authorization".to_owned(), format!("Zoho-oauthtoken {token}")))
+            .into_iter()
+            .collect(),
+        body: Vec::new(),
         arrived: Instant::now(),
     }
 }

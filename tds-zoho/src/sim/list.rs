@@ -46,11 +46,14 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
         let Some(asked) = parse_stamp(asked) else { return invalid_value("last_modified_time") };
         since = Some(asked + habit.filter_shift).filter(|_| !habit.ignores_filter);
     }
+    let searched = searched(module, api, query);
     let accepts = filter(module, api, query, since, habit.filter_is_exclusive);
     let dates = module.filtered_by_date && api == Api::Books && !habit.ignores_dates;
     let is_of_dates = |record: &Object| !dates || is_within(text(record, "date"), query);
-    let mut records: Vec<&Object> =
-        records.records(module).filter(|record| accepts(record) && is_of_dates(record)).collect();
+    let mut records: Vec<&Object> = records
+        .records(module)
+        .filter(|record| accepts(record) && is_of_dates(record) && searched(record))
+        .collect();
     let (column, order) = sorting(module, api, query);
     let ignored = habit.ignores_sorting && column == "last_modified_time";
     if !column.is_empty() && !ignored {
@@ -122,6 +125,35 @@ fn filter(
         let within = |since, at| at > since || at == since && !exclusive;
         let fresh = since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
         fresh && is("contact_type", &contact_type) && is("status", &status)
+    }
+}
+
+/// The parameters by which Zoho documents records to be searched, besides `search_text`: the path of the module, and the
+/// product where only one documents them.
+const SEARCHED: [(&str, Option<Api>, &[&str]); 9] = [
+    ("items", Some(Api::Inventory), &["name", "sku"]),
+    ("contacts", Some(Api::Books), &["contact_name", "company_name", "email", "phone"]),
+    ("invoices", Some(Api::Books), &["invoice_number", "reference_number", "customer_id"]),
+    ("bills", Some(Api::Books), &["bill_number", "reference_number", "vendor_id"]),
+    ("creditnotes", Some(Api::Books), &["creditnote_number", "reference_number", "customer_id"]),
+    ("salesorders", Some(Api::Books), &["salesorder_number", "reference_number", "customer_id"]),
+    ("purchaseorders", Some(Api::Books), &["purchaseorder_number", "reference_number", "vendor_id"]),
+    ("customerpayments", Some(Api::Books), &["reference_number", "customer_id"]),
+    ("vendorpayments", Some(Api::Books), &["reference_number", "payment_number", "vendor_id"]),
+];
+
+/// Returns a function that is true for the records that the call searches. The list ignores other parameters.
+fn searched(module: Module, api: Api, query: &Query) -> impl Fn(&Object) -> bool {
+    let known = SEARCHED.iter().find(|(path, of, _)| *path == module.path && of.is_none_or(|of| of == api));
+    let keys = known.map_or(&[][..], |(.., keys)| keys);
+    let wanted: Vec<(&str, String)> =
+        keys.iter().filter_map(|key| Some((*key, query.get(*key)?.clone()))).collect();
+    // Zoho searches names, whatever their case. Only price lists are searched by text here.
+    let text_of_list = query.get("search_text").filter(|_| module == Module::PRICE_LISTS);
+    let in_name = text_of_list.map(|text| text.to_lowercase());
+    move |record| {
+        let has = |name: &String| text(record, "name").to_lowercase().contains(name.as_str());
+        wanted.iter().all(|(key, value)| text(record, key) == value) && in_name.iter().all(has)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A simulated organization, and the handle that its server shares with the code that changes it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::{
     image::ItemImage,
+    delivery::Delivery,
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
@@ -55,6 +56,12 @@ pub struct Organization {
     pub(crate) images: HashMap<String, ItemImage>,
     /// The deliveries of webhooks as Zoho's history shows them, newest first.
     pub(crate) webhook_history: Vec<Value>,
+    /// The API names of the custom fields that no two records of a module share.
+    pub(crate) unique_fields: Vec<String>,
+    /// The webhooks of calls that wrote, which nobody has sent yet.
+    pub(crate) webhooks: VecDeque<Delivery>,
+    /// The last part of the address at which the webhooks of each module arrive.
+    pub(crate) paths: Vec<(Module, &'static str)>,
 }
 
 impl Organization {
@@ -73,6 +80,9 @@ impl Organization {
             modules: modules(&Catalogue::default()),
             images: HashMap::new(),
             webhook_history: Vec::new(),
+            unique_fields: vec!["cf_tds_id".to_owned()],
+            webhooks: VecDeque::new(),
+            paths: paths(&Catalogue::default()),
         }
     }
 
@@ -97,6 +107,14 @@ impl Organization {
         self.records.put(module, &id, record);
         id
     }
+}
+
+/// Returns the last part of the address at which the webhooks of each module arrive. No rule of Zoho can watch price
+/// lists.
+fn paths(catalogue: &Catalogue) -> Vec<(Module, &'static str)> {
+    let of_types = catalogue.iter().filter_map(|one| Some((one.simulated?, one.webhooks.as_ref()?.path)));
+    let watched = of_types.filter(|(module, _)| *module != Module::PRICE_LISTS);
+    watched.chain([(Module::ADJUSTMENTS, "stock")]).collect()
 }
 
 fn modules(catalogue: &Catalogue) -> Vec<Module> {
@@ -190,7 +208,14 @@ impl SharedOrganization {
     /// Sets the modules: from now on the organization has the modules of these entity types, and those that are not
     /// entity types. The default is Zoho's catalogue.
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
-        self.lock().modules = modules(catalogue);
+        let mut organization = self.lock();
+        organization.modules = modules(catalogue);
+        organization.paths = paths(catalogue);
+    }
+
+    /// Sets the API names of the custom fields that no two records of a module share. The default is `cf_tds_id`.
+    pub fn set_unique_fields(&self, api_names: &[&str]) {
+        self.lock().unique_fields = api_names.iter().map(|name| (*name).to_owned()).collect();
     }
 
     /// Enters a delivery into the organization's history of webhooks, with the HTTP status that the receiver answered.

@@ -12,6 +12,7 @@ use super::{
     literal::http_date,
     module::Module,
     organization::{ORGANIZATION_ID, Organization},
+    write,
 };
 use crate::entities::Api;
 
@@ -26,8 +27,10 @@ pub struct Request {
     pub path: String,
     /// The decoded parameters of the query and of a body that is a form.
     pub parameters: HashMap<String, String>,
-    /// The header `Authorization`.
-    pub authorization: Option<String>,
+    /// The headers, by their names in lower case.
+    pub headers: HashMap<String, String>,
+    /// The body of a call that writes.
+    pub body: Vec<u8>,
     /// When the request arrived.
     pub arrived: Instant,
 }
@@ -85,9 +88,30 @@ impl Request {
         self.path == TOKEN_PATH
     }
 
+    /// Creates a request from what arrived now.
+    pub(crate) fn arrived<'h>(
+        method: &str,
+        path: &str,
+        query: Option<&str>,
+        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+        body: &[u8],
+    ) -> Self {
+        let text = |(name, value): (&str, &[u8])| {
+            Some((name.to_ascii_lowercase(), String::from_utf8(value.to_vec()).ok()?))
+        };
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            parameters: Self::parameters_of(query, if path == TOKEN_PATH { body } else { &[] }),
+            headers: headers.filter_map(text).collect(),
+            body: body.to_vec(),
+            arrived: Instant::now(),
+        }
+    }
+
     /// Returns the parameters of a query, and of a body that is a form. A JSON body gives none, because Zoho's token
     /// endpoint reads no JSON.
-    pub(crate) fn parameters_of(query: Option<&str>, body: &[u8]) -> HashMap<String, String> {
+    fn parameters_of(query: Option<&str>, body: &[u8]) -> HashMap<String, String> {
         let form = std::str::from_utf8(body).ok();
         let mut parameters = HashMap::new();
         for text in [query, form].into_iter().flatten() {
@@ -126,14 +150,32 @@ fn call(organization: &mut Organization, request: &Request) -> Answer {
     if let Some((code, message)) = organization.traffic.refusal(request.arrived) {
         return answer::error(429, code, &message);
     }
-    if request.method != "GET" {
-        return answer::error(405, 5, "Method not allowed");
+    let rest = rest.trim_end_matches('/');
+    if request.method == "GET" {
+        return route(organization, api, rest, &request.parameters);
     }
-    route(organization, api, rest.trim_end_matches('/'), &request.parameters)
+    if let Some(refused) = refuse_organization(&request.parameters) {
+        return refused;
+    }
+    let Some((module, rest)) = module(organization, rest, api) else { return answer::unknown_path() };
+    let call = write::Call {
+        api,
+        method: &request.method,
+        query: &request.parameters,
+        headers: &request.headers,
+        body: &request.body,
+    };
+    write::answer(organization, module, rest, &call)
+}
+
+/// Returns the refusal of a call for another organization.
+fn refuse_organization(query: &Query) -> Option<Answer> {
+    let asked = query.get("organization_id").map(String::as_str).unwrap_or_default();
+    (asked != ORGANIZATION_ID).then(|| answer::wrong_organization(asked))
 }
 
 fn authorize(organization: &mut Organization, request: &Request) -> Option<Answer> {
-    let header = request.authorization.as_deref();
+    let header = request.headers.get("authorization").map(String::as_str);
     let token = header.and_then(|value| value.strip_prefix("Zoho-oauthtoken "));
     let Some(token) = token.filter(|token| !token.trim().is_empty()) else {
         return Some(answer::malformed_authorization());
@@ -145,9 +187,8 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
     if path == "organizations" {
         return detail::organizations();
     }
-    let asked = query.get("organization_id").map(String::as_str).unwrap_or_default();
-    if asked != ORGANIZATION_ID {
-        return answer::wrong_organization(asked);
+    if let Some(refused) = refuse_organization(query) {
+        return refused;
     }
     let records = &organization.records;
     match (path.split_once('/'), path) {

@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
-    time::{Instant, sleep},
+    time::sleep,
 };
 
 use super::{
@@ -98,17 +98,8 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let request = Request {
-        method: head.method.as_str().to_owned(),
-        path: head.uri.path().to_owned(),
-        parameters: Request::parameters_of(head.uri.query(), &body),
-        authorization: head
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned),
-        arrived: Instant::now(),
-    };
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let request = Request::arrived(head.method.as_str(), head.uri.path(), head.uri.query(), headers, &body);
     let response = respond(&mut organization.lock(), &request);
     sleep(response.latency).await;
     let (content_type, body) = match response.file {

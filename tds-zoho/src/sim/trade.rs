@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     SharedOrganization,
-    literal::{Object, decimal, field, id_of, money, object, stamp},
+    literal::{Object, decimal, field, id_of, money, object, stamp, text},
     module::Module,
     records::Records,
     sample,
@@ -18,6 +18,8 @@ struct Rule {
     path: &'static str,
     /// The key of the party.
     party: &'static str,
+    /// The key of the number of pieces in a line.
+    pieces: &'static str,
     /// What a piece in a line adds to the stock on hand.
     on_hand: i8,
     /// What a piece in a line adds to the committed stock.
@@ -45,7 +47,7 @@ struct Applied {
 const RECEIVABLE: &str = "outstanding_receivable_amount";
 const PAYABLE: &str = "outstanding_payable_amount";
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule { on_hand: -1, amounts: &[(RECEIVABLE, "balance")], ..Rule::sale("invoices") },
     Rule {
         on_hand: 1,
@@ -72,11 +74,20 @@ const RULES: [Rule; 8] = [
         applied: Some(Applied::to_bills("bills", "amount_applied")),
         ..Rule::purchase("vendorpayments")
     },
+    Rule { pieces: "quantity_adjusted", on_hand: 1, ..Rule::sale("inventoryadjustments") },
 ];
 
 impl Rule {
     const fn sale(path: &'static str) -> Self {
-        Self { path, party: "customer_id", on_hand: 0, committed: 0, amounts: &[], applied: None }
+        Self {
+            path,
+            party: "customer_id",
+            pieces: "quantity",
+            on_hand: 0,
+            committed: 0,
+            amounts: &[],
+            applied: None,
+        }
     }
 
     const fn purchase(path: &'static str) -> Self {
@@ -133,17 +144,19 @@ impl SharedOrganization {
     }
 }
 
-/// Moves what follows from a document, or takes it back where the sign is negative.
-fn post(records: &mut Records, module: Module, document: &Object, sign: Decimal) {
+/// Moves what follows from a document, or takes it back where the sign is negative. A document that is not in force
+/// moves nothing.
+pub(super) fn post(records: &mut Records, module: Module, document: &Object, sign: Decimal) {
     let Some(rule) = RULES.iter().find(|rule| rule.path == module.path) else { return };
-    if matches!(field(document, "status").as_str(), Some("void")) {
+    if matches!(field(document, "status").as_str(), Some("draft" | "void" | "cancelled")) {
         return;
     }
     for line in objects(document, "line_items") {
-        let pieces = decimal(field(line, "quantity")) * sign;
+        let pieces = decimal(field(line, rule.pieces)) * sign;
         let (on_hand, committed) =
             (pieces * Decimal::from(rule.on_hand), pieces * Decimal::from(rule.committed));
-        move_stock(records, &id_of(line, "item_id").unwrap_or_default(), on_hand, committed);
+        let place = text(line, "location_id");
+        move_stock(records, &id_of(line, "item_id").unwrap_or_default(), place, on_hand, committed);
     }
     let party = id_of(document, rule.party).unwrap_or_default();
     for (theirs, ours) in rule.amounts {
@@ -162,15 +175,16 @@ fn objects<'a>(document: &'a Object, key: &str) -> impl Iterator<Item = &'a Obje
     document.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
-/// Changes the stock of an item at the first location. A service has none.
-fn move_stock(records: &mut Records, id: &str, on_hand: Decimal, committed: Decimal) {
+/// Changes the stock of an item at a location, or at the first one if the location is not known. A service has none.
+fn move_stock(records: &mut Records, id: &str, place: &str, on_hand: Decimal, committed: Decimal) {
     let Some(item) = records.get_mut(Module::ITEMS, id).filter(|item| item.contains_key("locations")) else {
         return;
     };
     let mut changed = Value::Object(std::mem::take(item));
     let mut places = sample::stock_by_place(&changed);
-    if let Some(first) = places.first_mut() {
-        *first += on_hand;
+    let index = sample::PLACES.iter().position(|(id, _)| *id == place).unwrap_or_default();
+    if let Some(stock) = places.get_mut(index) {
+        *stock += on_hand;
     }
     let committed = decimal(&changed["committed_stock"]) + committed;
     sample::set_stock(&mut changed, &places, committed);

@@ -7,11 +7,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+pub use super::delivery::Delivery;
 use super::{
     literal::Object,
     module::Module,
-    organization::{ORGANIZATION_ID, SharedOrganization},
+    organization::{ORGANIZATION_ID, Organization, SharedOrganization},
     projection::detail,
+    records::Records,
 };
 use crate::entities::Api;
 
@@ -29,16 +31,8 @@ pub enum Form {
     Plain,
 }
 
-/// One webhook, before it is signed.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The last part of the path: `products`, `credit-notes`…
-    pub entity_path: String,
-    /// The trigger of the rule: `created`, `updated`, `deleted`. It becomes the parameter `event`.
-    pub event: String,
-    /// The JSON body.
-    pub body: String,
-}
+/// The number of webhooks that are kept for a sender.
+const MAX_WEBHOOKS: usize = 10_000;
 
 /// The receiver's answer.
 #[derive(Clone, Debug)]
@@ -79,26 +73,44 @@ impl SharedOrganization {
     /// module's singular name. For a record that never existed, the payload has only its id.
     #[must_use]
     pub fn webhook_body(&self, module: Module, id: &str) -> String {
-        self.body_without(module, id, &[])
+        self.read(|records| body(records, module, id, &[]))
     }
 
     /// Returns the payload in the form that was observed for invoices: without `line_items`.
     #[must_use]
     pub fn webhook_body_without_lines(&self, module: Module, id: &str) -> String {
-        self.body_without(module, id, &["line_items"])
+        self.read(|records| body(records, module, id, &["line_items"]))
     }
 
-    fn body_without(&self, module: Module, id: &str, hidden: &[&str]) -> String {
-        let mut record = self.read(|records| {
-            let known = records.get(module, id).or_else(|| records.deleted(module, id));
-            known.map_or_else(
-                || Object::from_iter([(module.id_key.to_owned(), json!(id))]),
-                |record| detail(module, Api::Books, record),
-            )
-        });
-        record.retain(|key, _| !hidden.contains(&key.as_str()));
-        json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
+    /// Takes the webhooks of the calls that wrote since the last time, in their order: the echoes that Zoho would send.
+    #[must_use]
+    pub fn take_webhooks(&self) -> Vec<Delivery> {
+        self.lock().webhooks.drain(..).collect()
     }
+}
+
+impl Organization {
+    /// Keeps the webhook that Zoho would send for a change of a record. Nothing is kept for modules that no rule of
+    /// Zoho can watch.
+    pub(crate) fn push(&mut self, module: Module, event: &str, id: &str) {
+        let Some((_, path)) = self.paths.iter().find(|(known, _)| *known == module) else { return };
+        let body = body(&self.records, module, id, &[]);
+        if self.webhooks.len() == MAX_WEBHOOKS {
+            self.webhooks.pop_front();
+        }
+        self.webhooks.push_back(Delivery { entity_path: (*path).to_owned(), event: event.to_owned(), body });
+    }
+}
+
+/// Returns the payload of a record without these keys.
+fn body(records: &Records, module: Module, id: &str, hidden: &[&str]) -> String {
+    let known = records.get(module, id).or_else(|| records.deleted(module, id));
+    let mut record = known.map_or_else(
+        || Object::from_iter([(module.id_key.to_owned(), json!(id))]),
+        |record| detail(module, Api::Books, record),
+    );
+    record.retain(|key, _| !hidden.contains(&key.as_str()));
+    json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
 }
 
 /// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`, as

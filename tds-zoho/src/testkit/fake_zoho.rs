@@ -3,7 +3,6 @@
 use std::{net::TcpListener, ops::Deref, sync::Arc};
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
 
 use super::faults::{Fault, Faults};
@@ -87,12 +86,20 @@ impl Respond for Front {
         let request = read(request);
         let mut organization = self.organization.lock();
         respond::receive(&mut organization, &request);
-        let fault = self.faults.take(&request.path);
+        let fault = self.faults.take(&request.method, &request.path);
         if matches!(fault, Some(Fault::ExpireToken)) {
             organization.tokens.live.clear();
         }
+        // The call takes effect before its answer gets lost.
+        let fault = match fault {
+            Some(Fault::AfterCommit(inner)) => {
+                respond::answer(&mut organization, &request);
+                Some(*inner)
+            }
+            fault => fault,
+        };
         let latency = match fault {
-            Some(Fault::Delay(delay)) => delay,
+            Some(Fault::Delay(delay) | Fault::Unheard(delay)) => delay,
             _ => organization.traffic.latency,
         };
         let template = fault.as_ref().and_then(instead).unwrap_or_else(|| {
@@ -111,14 +118,9 @@ impl Respond for Front {
 }
 
 fn read(request: &Request) -> sim::Request {
-    let authorization = request.headers.get("authorization").and_then(|value| value.to_str().ok());
-    sim::Request {
-        method: request.method.as_str().to_owned(),
-        path: request.url.path().to_owned(),
-        parameters: sim::Request::parameters_of(request.url.query(), &request.body),
-        authorization: authorization.map(str::to_owned),
-        arrived: Instant::now(),
-    }
+    let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let (path, query) = (request.url.path(), request.url.query());
+    sim::Request::arrived(request.method.as_str(), path, query, headers, &request.body)
 }
 
 /// Returns the answer that a fault puts in place of the right answer.
@@ -129,6 +131,7 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
             let page = "<html><head><title>Error</title></head><body><h1>Bad Gateway</h1></body></html>";
             Some(ResponseTemplate::new(status_of(*status)).set_body_raw(page, "text/html"))
         }
+        Fault::Unheard(_) => instead(&Fault::Html(504)),
         Fault::EmptyBody => Some(ResponseTemplate::new(200)),
         Fault::Empty(status) => Some(ResponseTemplate::new(status_of(*status))),
         Fault::Text(status, body, retry_after) => {

@@ -52,6 +52,10 @@ pub enum Fault {
     TokenError(Value, u16),
     /// Every token ends just before the call.
     ExpireToken,
+    /// The call takes effect, and this fault replaces its answer. See [`Fault::answer_lost`].
+    AfterCommit(Box<Self>),
+    /// The call has no effect, and no answer comes for this long; then a gateway answers 504.
+    Unheard(Duration),
 }
 
 impl Fault {
@@ -85,6 +89,24 @@ impl Fault {
         }
     }
 
+    /// The call takes effect, and the connection ends before the answer arrives.
+    #[must_use]
+    pub fn answer_lost() -> Self {
+        Self::AfterCommit(Box::new(Self::BrokenOff))
+    }
+
+    /// The call takes effect, and its answer comes too late for a client that waits less than this.
+    #[must_use]
+    pub fn answered_late(after: Duration) -> Self {
+        Self::AfterCommit(Box::new(Self::Unheard(after)))
+    }
+
+    /// The call takes effect, and the answer is an error with this HTTP status, as of a gateway.
+    #[must_use]
+    pub fn failed_after_commit(status: u16) -> Self {
+        Self::AfterCommit(Box::new(Self::Html(status)))
+    }
+
     /// A throttle that has no code.
     #[must_use]
     pub fn throttled_without_code(retry_after_seconds: u32) -> Self {
@@ -104,6 +126,17 @@ impl Faults {
     /// Lets the next `count` calls fail.
     pub fn next(&self, path_prefix: &str, count: u32, fault: Fault) {
         self.add(path_prefix, When::Next(count), fault);
+    }
+
+    /// Lets the next `count` calls fail that write: all but `GET`.
+    pub fn next_writes(&self, path_prefix: &str, count: u32, fault: Fault) {
+        self.lock().rules.push(Rule {
+            prefix: path_prefix.to_owned(),
+            writes_only: true,
+            when: When::Next(count),
+            seen: 0,
+            fault,
+        });
     }
 
     /// Lets every `nth` call fail, until [`Self::clear`]; with 1, all calls fail.
@@ -134,8 +167,8 @@ impl Faults {
     }
 
     /// Returns the fault of this call, if a rule applies.
-    pub(super) fn take(&self, path: &str) -> Option<Fault> {
-        self.lock().take(path)
+    pub(super) fn take(&self, method: &str, path: &str) -> Option<Fault> {
+        self.lock().take(method, path)
     }
 
     fn lock(&self) -> MutexGuard<'_, Script> {
@@ -143,7 +176,7 @@ impl Faults {
     }
 
     fn add(&self, prefix: &str, when: When, fault: Fault) {
-        self.lock().rules.push(Rule { prefix: prefix.to_owned(), when, seen: 0, fault });
+        self.lock().rules.push(Rule { prefix: prefix.to_owned(), writes_only: false, when, seen: 0, fault });
     }
 }
 
@@ -156,6 +189,7 @@ struct Script {
 
 struct Rule {
     prefix: String,
+    writes_only: bool,
     when: When,
     seen: u64,
     fault: Fault,
@@ -169,8 +203,9 @@ enum When {
 
 impl Script {
     /// Returns the fault of this call, if a rule applies.
-    fn take(&mut self, path: &str) -> Option<Fault> {
-        let fault = self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
+    fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
+        let mut concerned = self.rules.iter_mut().filter(|rule| rule.concerns(method, path));
+        let fault = concerned.find_map(Rule::strike)?;
         self.rules.retain(|rule| !rule.is_over());
         self.struck += 1;
         Some(fault)
@@ -185,7 +220,10 @@ impl Rule {
         }
     }
 
-    fn concerns(&self, path: &str) -> bool {
+    fn concerns(&self, method: &str, path: &str) -> bool {
+        if self.writes_only && method == "GET" {
+            return false;
+        }
         if !self.prefix.contains('*') {
             return matches(path, &self.prefix);
         }

@@ -5,8 +5,15 @@ mod documented_keys;
 mod faults;
 mod limits;
 mod lists;
+#[path = "../support/local.rs"]
+mod local;
 mod recorded_keys;
 mod records;
 mod support;
 mod tokens;
 mod webhooks;
+mod writer;
+mod writes;
+mod writes_by_contract;
+mod writes_in_doubt;
+mod writes_refused;

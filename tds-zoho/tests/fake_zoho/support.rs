@@ -1,6 +1,6 @@
 //! A client that knows only HTTP.
 
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use tds_zoho::testkit::FakeZoho;
 
@@ -44,15 +44,17 @@ impl Caller {
 
     /// Makes a call with token and organization. The path begins with the base of the product.
     pub(crate) async fn raw(&self, path: &str, query: &[(&str, &str)]) -> Response {
+        self.request(Method::GET, path, query).send().await.expect("an answer")
+    }
+
+    /// Starts a call with token and organization.
+    pub(crate) fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         let organization = self.fake.credentials().organization_id;
         self.http
-            .get(format!("{}{path}", self.fake.api_url()))
+            .request(method, format!("{}{path}", self.fake.api_url()))
             .header("authorization", format!("Zoho-oauthtoken {}", self.token))
             .query(&[("organization_id", organization.as_str())])
             .query(query)
-            .send()
-            .await
-            .expect("an answer")
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> (u16, Value) {

@@ -1,0 +1,36 @@
+//! The call that removes a record.
+
+use super::{
+    call::{Method, Purpose, Removal, WriteCall},
+    contract::{Contract, Removes},
+    findings::{Findings, WriteError},
+    local::LocalRecord,
+};
+
+impl Contract {
+    /// Returns the call that deletes a record, and the call to make if Zoho refuses that because other records use
+    /// the record.
+    ///
+    /// # Errors
+    /// `Invalid`: the record does not exist in Zoho, or records of this type are never removed.
+    pub fn remove(&self, record: &LocalRecord) -> Result<Removal, WriteError> {
+        let mut found = Findings::default();
+        let id = record.remote_id.as_deref().unwrap_or_default();
+        if id.is_empty() {
+            found.problem("it does not exist in Zoho: there is nothing to remove");
+        }
+        let or = match self.removes {
+            Removes::Delete { or } => or,
+            Removes::Never(reason) => {
+                found.problem(format!("it cannot be removed: {reason}"));
+                None
+            }
+        };
+        found.end(self.noun)?;
+        let instead = |rest| WriteCall::on(self, Some(id), Method::Post, Some(rest), Purpose::Action(rest));
+        Ok(Removal {
+            call: WriteCall::on(self, Some(id), Method::Delete, None, Purpose::Delete),
+            if_refused: or.map(instead),
+        })
+    }
+}
