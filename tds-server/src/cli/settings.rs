@@ -29,7 +29,7 @@ const SECRETS: [&str; 11] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 9] =
+pub(crate) const SERVER: [&[Setting]; 10] =
     [SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.

@@ -207,11 +207,11 @@ fn shown(organization: &Organization, module: Module, api: Api, id: &str, status
     };
     body.insert("code".to_owned(), json!(0));
     body.insert("message".to_owned(), json!(format!("The {} has been saved.", module.noun.to_lowercase())));
-    Answer { status, body: Value::Object(body) }
+    Answer { status, body: Value::Object(body), file: None }
 }
 
 fn done(message: &str) -> Answer {
-    Answer { status: 200, body: json!({"code": 0, "message": message}) }
+    Answer { status: 200, body: json!({"code": 0, "message": message}), file: None }
 }
 
 /// Reads a body. Zoho takes JSON objects only.
