@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tds_core::{
     guard::{SyncState, Verdict, judge},
     memory::MemoryStore,
-    mirror::{Difference, Presence, compare_fields, compare_rows, follow_ups},
+    mirror::{Difference, Presence, compare_record, follow_ups},
     prelude::*,
     testkit::{ManualClock, conformance},
 };
@@ -43,7 +43,6 @@ impl Mirror for SheetMirror {
         let Some(head) = schema.head else { return Ok(HashMap::new()) };
         let records = self.records.lock().await;
         let difference = |read: &Read| {
-            let Content::Present(record) = &read.content else { return None };
             let sheets = records.get(&read.key);
             let row = sheets.and_then(|sheets| sheets.get(head)?.first());
             let presence = match row {
@@ -51,16 +50,9 @@ impl Mirror for SheetMirror {
                 Some(row) if row.contains_key("deleted_at") => Presence::Deleted,
                 Some(_) => Presence::Live,
             };
-            let mut fields = Vec::new();
-            if let (Some(row), Presence::Live) = (row, presence) {
-                fields = compare_fields(record.fields.iter().chain(&record.volatile), row);
-                for (table, rows) in &record.children {
-                    let kept = sheets.and_then(|sheets| sheets.get(table.as_str()));
-                    fields.extend(compare_rows(table, rows, kept.map_or(&[], Vec::as_slice)));
-                }
-            }
-            let differs = presence != Presence::Live || !fields.is_empty();
-            differs.then_some(Difference { presence, fields })
+            let rows =
+                |table: &str| sheets.and_then(|sheets| sheets.get(table)).map_or(&[][..], Vec::as_slice);
+            Difference::of(&read.content, presence, |record| compare_record(record, row, rows))
         };
         Ok(reads.iter().filter_map(|read| Some((read.key.id.clone(), difference(read)?))).collect())
     }

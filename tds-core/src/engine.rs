@@ -8,6 +8,7 @@ mod lists;
 mod patience;
 mod registry;
 mod scheduler;
+mod verifier;
 mod worker;
 
 pub use self::{
@@ -17,9 +18,6 @@ pub use self::{
     lister::{ListerSettings, RowPlan, plan_row},
     registry::Registry,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
+    verifier::VerifySettings,
     worker::{Random, SourceGate, Worker, WorkerSettings},
-};
-pub(crate) use self::{
-    lister::{deletion_limit, is_far_shorter, last_of_each},
-    patience::Patience,
 };

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 pub use self::{
-    compare::{Difference, FieldDifference, Presence, compare_fields, compare_rows},
+    compare::{Difference, FieldDifference, Presence, compare_fields, compare_record, compare_rows},
     follow::{DelayedItem, follow_ups},
     operation::Operation,
 };

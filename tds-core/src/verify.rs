@@ -4,23 +4,11 @@
 //! types. A run compares every row of the list with the target, every record of the target with what the source sent
 //! of it, and a random sample of whole records. What differs is looked at a second time before it is reported.
 
-mod executor;
-mod finish;
-mod list;
 mod list_sums;
-mod local;
-mod look;
-mod position;
-mod relist;
-mod repair;
 mod report;
 mod store;
-mod watch;
-mod whole;
 
-pub(crate) use self::{executor::Verifier, watch::Watch};
 pub use self::{
-    executor::VerifySettings,
     list_sums::ListSumsCheck,
     report::{
         DriftClass, EntityReport, Finding, MoneyDifference, MonthSums, VerificationReport, VerifiedRun,

@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde_json::json;
 use tds_core::{
     clock::SystemClock,
-    engine::{Engine, RunSettings, RunningEngine, Stores, WorkerSettings},
+    engine::{Engine, RunSettings, RunningEngine, Stores, VerifySettings, WorkerSettings},
     memory::MemoryStore,
     mirror::MirrorSchema,
     record::{EntityType, RecordBuilder, RecordId},
     runs::{NewRun, RunStatus, RunType, VerifyPart},
     source::SourceProfile,
     testkit::ScriptedSource,
-    verify::{VerificationReport, VerifyOperator as _, VerifySettings},
+    verify::{VerificationReport, VerifyOperator as _},
 };
 use time::{OffsetDateTime, macros::datetime};
 
@@ -39,7 +39,9 @@ fn classes(report: &VerificationReport) -> BTreeMap<&str, (&str, Vec<&str>)> {
     report.entities[0]
         .examples
         .iter()
-        .map(|it| (it.id.as_str(), (it.class.as_str(), it.fields.iter().map(|it| it.field.as_str()).collect())))
+        .map(|it| {
+            (it.id.as_str(), (it.class.as_str(), it.fields.iter().map(|it| it.field.as_str()).collect()))
+        })
         .collect()
 }
 

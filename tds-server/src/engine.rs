@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{ImageDownloads, ListerSettings, RunSettings, SchedulerSettings, Stores, VerifyStores, WorkerSettings},
+    engine::{
+        ImageDownloads, ListerSettings, RunSettings, SchedulerSettings, Stores, VerifySettings, VerifyStores,
+        WorkerSettings,
+    },
     handler::IgnoringHandler,
     queue::WorkerId,
-    verify::{ListSumsCheck, VerifySettings},
+    verify::ListSumsCheck,
 };
 use tds_postgres::{MigrationSettings, PgImages, PgMirror};
 use tds_zoho::{ZohoClient, ZohoConfig, ZohoImages};

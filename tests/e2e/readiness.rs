@@ -197,9 +197,13 @@ async fn readiness_is_measured_over_a_week_and_missed_webhooks_are_found() {
 
     let (code, text) = program_says(&shop, &["report", "--days", "8"]).await;
     assert_eq!(code, Some(0), "{text}");
-    for part in
-        ["## What to look at", "**now** products\\_verified", "## Missed webhooks", "| products | 30 |", "no such item"]
-    {
+    for part in [
+        "## What to look at",
+        "**now** products\\_verified",
+        "## Missed webhooks",
+        "| products | 30 |",
+        "no such item",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let (code, page) = program_says(&shop, &["report", "--format", "html"]).await;

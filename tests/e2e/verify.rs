@@ -379,7 +379,11 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         let list_again = u64::from(["currencies", "locations"].contains(&name));
         let calls = entity["api_calls"].as_u64().expect("calls");
         assert_eq!(Some(calls), costs.get(name).map(|cost| cost + list_again), "{name}: {entity:#}");
-        assert_eq!((&entity["compared"], &entity["erp_records"]), (&entity["zoho_records"], &entity["zoho_records"]), "{entity:#}");
+        assert_eq!(
+            (&entity["compared"], &entity["erp_records"]),
+            (&entity["zoho_records"], &entity["zoho_records"]),
+            "{entity:#}"
+        );
     }
     assert_eq!(shop.mirror().await, settled, "a comparison writes nothing");
 
@@ -471,7 +475,8 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     shop.zoho.set_latency(Duration::from_millis(500));
     let verification = shop.start("products").await;
     let sync = server.bulk_sync("products", "incremental").await;
-    let edit = json!({"rate": 77, "last_modified_time": stamp(shop.zoho.now() - time::Duration::minutes(10))});
+    let edit =
+        json!({"rate": 77, "last_modified_time": stamp(shop.zoho.now() - time::Duration::minutes(10))});
     assert!(shop.zoho.update(Module::ITEMS, "1001", edit));
     let item = shop.zoho.webhook_body(Module::ITEMS, "1001");
     server.webhook_accepted("products", &item).await;

@@ -10,7 +10,10 @@ use tokio::task::JoinSet;
 
 use super::{
     ListerSettings, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
-    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, lister::Lister, lists::Lists,
+    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings,
+    lister::Lister,
+    lists::Lists,
+    verifier::{Verifier, VerifySettings, Watch},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -24,7 +27,7 @@ use crate::{
     runs::{ListLoad, NewRun, Run, RunPlan, RunType, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
-    verify::{MoneyCheck, Verifier, VerifyOperator, VerifySettings, VerifyStore, Watch},
+    verify::{MoneyCheck, VerifyOperator, VerifyStore},
 };
 
 /// The ports of the stores that an engine works on.
@@ -273,7 +276,15 @@ impl EngineBuilder {
             postponed: self.postponed,
             verifier: verifier.clone(),
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists, verifier, mirror, clock }
+        Engine {
+            worker: Arc::new(worker),
+            runs,
+            scheduler: Arc::new(scheduler),
+            lists,
+            verifier,
+            mirror,
+            clock,
+        }
     }
 
     /// Builds the engine and starts it.

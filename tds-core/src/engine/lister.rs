@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use self::plan::{RowPlan, plan_row};
-pub(crate) use self::{
+pub(in crate::engine) use self::{
     listing::last_of_each,
     plan::{deletion_limit, is_far_shorter},
 };

@@ -25,19 +25,19 @@ const TRIES: u32 = 3;
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
 /// cancellation or if the lease is lost.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience {
+pub(in crate::engine) struct Patience {
     run: RunId,
     wording: Wording,
 }
 
 impl Patience {
-    pub(crate) fn of(run: RunId, wording: Wording) -> Self {
+    pub(in crate::engine) fn of(run: RunId, wording: Wording) -> Self {
         Self { run, wording }
     }
 
     /// Asks the source until it answers, until its error is permanent, or until it has contradicted its protocol too
     /// often.
-    pub(crate) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    pub(in crate::engine) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -80,7 +80,7 @@ impl Patience {
 
     /// Asks the store until it answers, or until it says that this process does not hold the run or that the data
     /// cannot be stored.
-    pub(crate) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    pub(in crate::engine) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {

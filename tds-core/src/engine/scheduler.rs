@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::RunWorker;
+use super::{RunWorker, verifier::Verifier};
 use crate::{
     error::{ErrorKind, Result},
     queue::WorkerId,
     record::EntityType,
     runs::{NewRun, RunType, VerifyPart},
     shutdown::Shutdown,
-    verify::Verifier,
 };
 
 /// A schedule: it starts runs of one type for one entity type.

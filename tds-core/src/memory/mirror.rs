@@ -66,22 +66,13 @@ impl Mirror for MemoryStore {
 impl State {
     /// Returns how the target's rows differ from a read.
     fn difference(&self, schema: &MirrorSchema, read: &Read) -> Option<Difference> {
-        let presence = self.presence(schema, &read.key);
-        let Content::Present(record) = &read.content else {
-            return (presence == Presence::Live).then_some(Difference { presence, fields: Vec::new() });
-        };
-        if presence != Presence::Live {
-            return Some(Difference { presence, fields: Vec::new() });
-        }
         let row = self.records.get(&read.key).and_then(|known| known.row.as_ref());
-        let mut fields = row.map_or_else(Vec::new, |row| {
-            compare_fields(record.fields.iter().chain(&record.volatile), &row.fields)
-        });
-        for (table, rows) in &record.children {
-            let place = self.children.get(&(table.clone(), read.key.id.clone()));
-            fields.extend(compare_rows(table, rows, place.map_or(&[], Vec::as_slice)));
-        }
-        (!fields.is_empty()).then_some(Difference { presence, fields })
+        let rows = |table: &str| {
+            let place = self.children.get(&(table.to_owned(), read.key.id.clone()));
+            place.map_or(&[][..], Vec::as_slice)
+        };
+        let compare = |record: &Record| compare_record(record, row.map(|row| &row.fields), rows);
+        Difference::of(&read.content, self.presence(schema, &read.key), compare)
     }
 
     /// Returns whether the target has a record. A record without a head row is live as long as it is not known to be

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::record::{Fields, same_value};
+use crate::record::{Content, Fields, Record, same_value};
 
 /// Whether the target has a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,27 @@ pub struct Difference {
     pub presence: Presence,
     /// The fields that differ, if the target has the record and the read shows a record.
     pub fields: Vec<FieldDifference>,
+}
+
+impl Difference {
+    /// Returns the difference of what was read and what the target has, if there is one. `fields` compares the values of
+    /// a record that both sides have.
+    #[must_use]
+    pub fn of(
+        read: &Content,
+        presence: Presence,
+        fields: impl FnOnce(&Record) -> Vec<FieldDifference>,
+    ) -> Option<Self> {
+        let fields = match (read, presence) {
+            (Content::Present(record), Presence::Live) => fields(record),
+            _ => Vec::new(),
+        };
+        let differs = match read {
+            Content::Present(_) => presence != Presence::Live || !fields.is_empty(),
+            Content::Absent => presence == Presence::Live,
+        };
+        differs.then_some(Self { presence, fields })
+    }
 }
 
 /// A field of a record that differs.
@@ -53,6 +74,22 @@ pub fn compare_fields<'a>(
         })
     };
     read.into_iter().filter_map(differs).collect()
+}
+
+/// Compares everything that a record shows with the row and the child rows of the target. `rows` returns the rows that
+/// the target has in a child table.
+#[must_use]
+pub fn compare_record<'a>(
+    record: &Record,
+    row: Option<&Fields>,
+    rows: impl Fn(&str) -> &'a [Fields],
+) -> Vec<FieldDifference> {
+    let columns = record.fields.iter().chain(&record.volatile);
+    let mut fields = row.map_or_else(Vec::new, |row| compare_fields(columns, row));
+    for (table, shown) in &record.children {
+        fields.extend(compare_rows(table, shown, rows(table)));
+    }
+    fields
 }
 
 /// The columns by which the rows of a set are paired: the first of them that distinguishes all rows of both sides.

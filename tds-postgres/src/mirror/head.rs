@@ -170,7 +170,8 @@ fn stored_expression(index: usize, column: &Column) -> String {
         return expression(index, column);
     }
     let (name, key) = (quote::identifier(&column.name), quote::literal(&column.name));
-    let value = format!("(json_populate_record(old.tds_head, json_build_object({key}, docs.c{index}))).{name}");
+    let value =
+        format!("(json_populate_record(old.tds_head, json_build_object({key}, docs.c{index}))).{name}");
     shown_or_old(index, column, &value)
 }
 

@@ -52,7 +52,18 @@ impl Store {
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
         let day_limit = lookup.get("ZOHO_DAILY_LIMIT").and_then(|limit| limit.parse().ok());
         let (lookup, entities) = (lookup.clone(), entities.clone());
-        Ok(Self { storage, place, items, events, runs, explain, organization_id, lookup, entities, day_limit })
+        Ok(Self {
+            storage,
+            place,
+            items,
+            events,
+            runs,
+            explain,
+            organization_id,
+            lookup,
+            entities,
+            day_limit,
+        })
     }
 
     /// Returns the dry runs, which read records from Zoho if needed. They require the configuration of a sync.

@@ -22,8 +22,8 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, records, runs,
-            stats, verify, webhooks,
+            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, records,
+            runs, stats, verify, webhooks,
         },
         state::AppState,
     },

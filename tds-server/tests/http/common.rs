@@ -117,7 +117,8 @@ fn server_of(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = MemoryStore::new(Arc::clone(&clock));
     let zoho = ZohoClient::new(zoho, Arc::clone(&clock)).expect("a valid configuration");
-    let builder = Engine::builder(Stores::new(&store, store.clone()).verifying(&store)).clock(Arc::clone(&clock));
+    let builder =
+        Engine::builder(Stores::new(&store, store.clone()).verifying(&store)).clock(Arc::clone(&clock));
     let engine = sources(&zoho).into_iter().fold(builder, |builder, source| {
         let handler = Anything(source.schema().entity.clone());
         builder.source(source).handler(Arc::new(handler))

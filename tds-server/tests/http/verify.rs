@@ -47,20 +47,30 @@ async fn a_verification_is_started_followed_and_reported() {
     let server = server();
     server.get("/api/zoho/verify/latest").await.is_problem(404, "unknown-id");
     server.get("/api/zoho/verify/77").await.is_problem(404, "unknown-id");
-    let answer = server.post("/api/zoho/verify", json!({"entity_type": ["products", "credit-notes"], "repair": true})).await;
+    let answer = server
+        .post("/api/zoho/verify", json!({"entity_type": ["products", "credit-notes"], "repair": true}))
+        .await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     let started = answer.json();
-    assert_eq!((&started["run_type"], &started["status"], &started["repair"]), (&json!("verify"), &json!("pending"), &json!(true)));
+    assert_eq!(
+        (&started["run_type"], &started["status"], &started["repair"]),
+        (&json!("verify"), &json!("pending"), &json!(true))
+    );
     let id = started["id"].as_i64().expect("an id");
     let runs: Vec<(&str, i64)> = started["runs"]
         .as_array()
         .expect("runs")
         .iter()
-        .map(|run| (run["entity_type"].as_str().expect("a name"), run["verification"].as_i64().expect("an id")))
+        .map(|run| {
+            (run["entity_type"].as_str().expect("a name"), run["verification"].as_i64().expect("an id"))
+        })
         .collect();
     assert_eq!(runs, [("products", id), ("credit_notes", id)]);
     let report = server.get("/api/zoho/verify/latest").await.json();
-    assert_eq!((&report["id"], &report["status"], &report["completed_at"]), (&json!(id), &json!("running"), &Value::Null));
+    assert_eq!(
+        (&report["id"], &report["status"], &report["completed_at"]),
+        (&json!(id), &json!("running"), &Value::Null)
+    );
 
     // A sync of the same entity type may start beside it; a second comparison may not.
     let sync = server.post("/api/zoho/bulk-sync", json!({"entity_type": "products", "mode": "full"})).await;
@@ -74,9 +84,16 @@ async fn a_verification_is_started_followed_and_reported() {
 
     complete(&server, RunId(id)).await;
     let report = server.get(&format!("/api/zoho/verify/{id}")).await.json();
-    assert_eq!((&report["drift_total"], &report["money"][0]["check"]), (&json!(1), &json!("receivables")), "{report:#}");
+    assert_eq!(
+        (&report["drift_total"], &report["money"][0]["check"]),
+        (&json!(1), &json!("receivables")),
+        "{report:#}"
+    );
     let products = &report["entities"][0];
-    assert_eq!(products["drift"], json!({"missing_local": 0, "missing_remote": 0, "stale": 0, "field_diff": 1}));
+    assert_eq!(
+        products["drift"],
+        json!({"missing_local": 0, "missing_remote": 0, "stale": 0, "field_diff": 1})
+    );
     assert_eq!((&products["compared"], &products["sample_bound_percent"]), (&json!(3), &json!(1.5)));
     assert_eq!(products["fields"], json!({"rate": 1}));
     let example = &products["examples"][0];

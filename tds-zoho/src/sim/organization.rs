@@ -13,8 +13,8 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{
-    image::ItemImage,
     delivery::Delivery,
+    image::ItemImage,
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,

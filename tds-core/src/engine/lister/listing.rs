@@ -214,7 +214,7 @@ impl Listing<'_> {
 
 /// Returns the last row of each record. A page may show a record twice while the record is being edited, and the later
 /// row counts.
-pub(crate) fn last_of_each(rows: Vec<Listed>) -> Vec<Listed> {
+pub(in crate::engine) fn last_of_each(rows: Vec<Listed>) -> Vec<Listed> {
     let newest: HashMap<RecordId, usize> =
         rows.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
     let keep: HashSet<usize> = newest.into_values().collect();

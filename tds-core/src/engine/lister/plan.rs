@@ -44,13 +44,13 @@ pub fn plan_row(
 /// Returns how many deletions a full sync may find before an operator has to confirm them: max(20, 0.5 %) of the live
 /// records.
 #[must_use]
-pub(crate) fn deletion_limit(live: i64) -> i64 {
+pub(in crate::engine) fn deletion_limit(live: i64) -> i64 {
     (live / 200).max(20)
 }
 
 /// Returns true for a full list with less than half of the records of the last full list, if that had 100 or more:
 /// the source omitted records. No organization loses so many records between two full syncs.
-pub(crate) fn is_far_shorter(listed: i64, last: i64) -> bool {
+pub(in crate::engine) fn is_far_shorter(listed: i64, last: i64) -> bool {
     last >= 100 && listed.saturating_mul(2) < last
 }
 

@@ -1,16 +1,24 @@
 //! The executor of verification runs.
 
+mod finish;
+mod list;
+mod local;
+mod look;
+mod position;
+mod relist;
+mod repair;
+mod watch;
+mod whole;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{
-    MoneyCheck, VerifyOperator, VerifyStore, Watch,
-    position::{Phase, Position},
-};
+use self::position::{Phase, Position};
+pub(crate) use self::watch::Watch;
+use super::{Registry, RunExecutor, patience::Patience};
 use crate::{
     clock::Clock,
-    engine::{Patience, Registry, RunExecutor},
     error::{Error, Result},
     hint::Wording,
     mirror::Mirror,
@@ -18,6 +26,7 @@ use crate::{
     record::{EntityType, RecordId},
     runs::{Checkpoint, NewRun, PageCommit, RunLease, RunType, SyncRun},
     source::Source,
+    verify::{MoneyCheck, VerifyOperator, VerifyStore},
 };
 
 /// The settings of verification runs.
@@ -54,7 +63,7 @@ pub(crate) struct Verifier {
 }
 
 /// One run that is being executed.
-pub(super) struct Verifying<'a> {
+struct Verifying<'a> {
     pub(super) verifier: &'a Verifier,
     pub(super) source: &'a dyn Source,
     pub(super) lease: &'a RunLease,

@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    DriftClass, LocalRecord, Look, executor::Verifying, list::RowLook, local::LocalLook, position::Position,
-};
+use super::{Verifying, list::RowLook, local::LocalLook, position::Position};
 use crate::{
-    engine::{deletion_limit, last_of_each},
+    engine::lister::{deletion_limit, last_of_each},
     error::Result,
     mirror::Presence,
     record::RecordId,
+    verify::{DriftClass, LocalRecord, Look},
 };
 
 /// So many suspects are always read one by one.

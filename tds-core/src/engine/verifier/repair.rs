@@ -1,13 +1,14 @@
 //! The end of a run: repairs become queue items.
 
-use super::{DriftClass, executor::Verifying, position::Position};
+use super::{Verifying, position::Position};
 use crate::{
-    engine::deletion_limit,
+    engine::lister::deletion_limit,
     error::Result,
     hint::Hint,
     queue::{NewItem, Waiter, Work},
     record::{RecordId, RecordKey},
     runs::{Checkpoint, RunEnd},
+    verify::DriftClass,
 };
 
 /// The number of repairs that are enqueued in one transaction.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::VerifyCounts;
 use crate::{
     error::{Error, Result},
     runs::Checkpoint,
+    verify::VerifyCounts,
 };
 
 /// What the run does at its position.

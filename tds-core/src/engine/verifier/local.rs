@@ -6,8 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    LocalRecord,
-    executor::Verifying,
+    Verifying,
     position::{Phase, Position},
 };
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     guard::SyncState,
     mirror::Difference,
     record::{Fields, Read, RecordId, Shape, SourcePayload},
+    verify::LocalRecord,
 };
 
 /// The number of records that are compared with one statement.

@@ -5,8 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use time::OffsetDateTime;
 
 use super::{
-    DriftClass, Look, Suspect,
-    executor::Verifying,
+    Verifying,
     position::{Phase, Position},
 };
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     guard::SyncState,
     mirror::{Difference, Presence},
     record::{Content, Observed, Read, RecordId},
+    verify::{DriftClass, Look, Suspect},
 };
 
 /// The number of suspects that are looked at together.

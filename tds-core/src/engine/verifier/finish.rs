@@ -1,11 +1,12 @@
 //! The end of a verification, after the last of its runs: repairs are looked at, and the checks of money are made.
 
-use super::{DriftClass, EntityReport, Finding, executor::Verifier};
+use super::Verifier;
 use crate::{
     error::Result,
     guard::SyncState,
     record::{EntityType, Interval, Read, RecordId, RecordKey},
     runs::RunId,
+    verify::{DriftClass, EntityReport, Finding},
 };
 
 impl Verifier {

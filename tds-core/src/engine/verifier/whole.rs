@@ -2,7 +2,7 @@
 //! many records, all of them are compared; otherwise a random sample of them.
 
 use super::{
-    executor::Verifying,
+    Verifying,
     position::{Phase, Position},
 };
 use crate::{

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{
-    executor::Verifying,
+    Verifying,
     position::{Phase, Position},
 };
 use crate::{
-    engine::{is_far_shorter, last_of_each},
+    engine::lister::{is_far_shorter, last_of_each},
     error::{Error, ErrorKind, Result, Retry},
     guard::SyncState,
     handler::comparable,
