@@ -1,7 +1,5 @@
 //! A custom store: the queue, the inbox and the runs of the memory store, with another mirror. The program tests
-//! the whole store with the engine's conformance kit.
-//!
-//! Run it with `cargo run --example custom_store`.
+//! the whole store with the engine's conformance kit. Run it with `cargo run --example custom_store`.
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
 use std::{
@@ -44,15 +42,10 @@ impl Mirror for SheetMirror {
         let records = self.records.lock().await;
         let difference = |read: &Read| {
             let sheets = records.get(&read.key);
-            let row = sheets.and_then(|sheets| sheets.get(head)?.first());
-            let presence = match row {
-                None => Presence::Missing,
-                Some(row) if row.contains_key("deleted_at") => Presence::Deleted,
-                Some(_) => Presence::Live,
-            };
-            let rows =
-                |table: &str| sheets.and_then(|sheets| sheets.get(table)).map_or(&[][..], Vec::as_slice);
-            Difference::of(&read.content, presence, |record| compare_record(record, row, rows))
+            let sheet = |table: &str| sheets.and_then(|it| it.get(table)).map_or(&[][..], Vec::as_slice);
+            let row = sheet(head).first();
+            let presence = Presence::of(row.map(|row| row.contains_key("deleted_at")));
+            Difference::of(&read.content, presence, |record| compare_record(record, row, sheet))
         };
         Ok(reads.iter().filter_map(|read| Some((read.key.id.clone(), difference(read)?))).collect())
     }

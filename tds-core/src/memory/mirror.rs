@@ -13,8 +13,8 @@ use crate::{
     guard::{SyncState, Verdict, VerdictKind, judge, report_unusual},
     history::{Happening, HistoryEntry},
     mirror::{
-        Applied, Difference, Mirror, MirrorSchema, Operation, Presence, RecordCount, compare_fields,
-        compare_rows, follow_ups,
+        Applied, Difference, Mirror, MirrorSchema, Operation, Presence, RecordCount, compare_record,
+        follow_ups,
     },
     queue::Outcome,
     record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape, same_value},

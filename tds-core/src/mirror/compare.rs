@@ -17,6 +17,18 @@ pub enum Presence {
     Live,
 }
 
+impl Presence {
+    /// Returns the presence of a record. `row` says whether its row is a tombstone; `None` if there is no row.
+    #[must_use]
+    pub fn of(row: Option<bool>) -> Self {
+        match row {
+            None => Self::Missing,
+            Some(true) => Self::Deleted,
+            Some(false) => Self::Live,
+        }
+    }
+}
+
 /// How a record of the target differs from a read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
