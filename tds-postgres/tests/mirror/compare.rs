@@ -105,11 +105,11 @@ async fn a_change_of_a_column_of_any_type_is_named_with_both_values() {
 
 /// Splits `source/target` and parses both as JSON.
 fn both(values: &str) -> (Value, Value) {
-    let splits = values.match_indices('/').filter_map(|(at, _)| {
+    let mut splits = values.match_indices('/').filter_map(|(at, _)| {
         let source = serde_json::from_str(&values[..at]).ok()?;
         Some((source, serde_json::from_str(&values[at + 1..]).ok()?))
     });
-    splits.last().unwrap_or_else(|| panic!("{values} are not two values"))
+    splits.next_back().unwrap_or_else(|| panic!("{values} are not two values"))
 }
 
 fn priced(quantity: &str) -> Make {

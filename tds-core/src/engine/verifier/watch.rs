@@ -29,7 +29,7 @@ impl Watch {
     /// Returns true if this process has to look at this tick.
     pub(crate) fn is_due(&self, leads: bool) -> bool {
         let tick = self.ticks.fetch_add(1, Ordering::Relaxed);
-        self.under_way.load(Ordering::Relaxed) || leads && tick % SELDOM == 0
+        self.under_way.load(Ordering::Relaxed) || leads && tick.is_multiple_of(SELDOM)
     }
 
     /// Notes whether a verification is still under way.
