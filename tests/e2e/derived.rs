@@ -48,6 +48,7 @@ async fn rest(shop: &Shop) {
     shop.until(&format!("SELECT count(*)::text FROM tds_sync_queue WHERE {OPEN}"), "0").await;
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of the deliveries")]
 fn tell(what: &str, ages: &[Duration]) -> Duration {
     let at = |percent: usize| ages[(ages.len() * percent).div_ceil(100) - 1];
     let (p50, p99, max) = (at(50), at(99), at(100));
@@ -115,6 +116,7 @@ async fn nothing_is_read_for_what_did_not_change(shop: &Shop, parties: &Parties)
 }
 
 /// While the calls of the day do not suffice, reads of derived values wait longer. At rest all values are right.
+#[expect(clippy::print_stdout, reason = "says that there was nothing to show")]
 async fn values_are_late_but_right_while_calls_are_saved(shop: &Shop, parties: &Parties) {
     let Some(spent) = spent_too_soon(shop).await else {
         println!("the first hour of a day is never frugal, so nothing is put off");

@@ -3,11 +3,12 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use tds_core::clock::{Clock as _, SystemClock};
 use tds_zoho::{
     sim::{Module, sample},
     testkit::Fault,
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::format_description::well_known::Rfc3339;
 use tokio::process::Command;
 
 use crate::shop::{Shop, program};
@@ -54,7 +55,7 @@ async fn program_says(shop: &Shop, arguments: &[&str]) -> (Option<i32>, String) 
 
 /// Changes items an hour ago. Zoho announces all but the last of them.
 async fn announce(shop: &Shop) -> Vec<String> {
-    let hour_ago = OffsetDateTime::now_utc() - time::Duration::hours(1);
+    let hour_ago = SystemClock.now() - time::Duration::hours(1);
     let version = hour_ago.replace_nanosecond(0).expect("a time").format(&Rfc3339).expect("text");
     let mut ids = Vec::new();
     for n in 1..=ITEMS {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tds_core::{
+    clock::{Clock as _, SystemClock},
     inbox::Inbox as _,
     measures::{AnswerCount, AnswerKind, AnswerTimes, HistoryCheck, Measures as _, Watched},
     queue::{Claimed, Lane, Lease, Outcome, Queue as _, Settle, Settlement},
     record::EntityType,
 };
-use time::OffsetDateTime;
 
 use crate::support::{PRODUCTS, claim, complete, event, store, text, work};
 use tds_postgres::testkit::TestDatabase;
@@ -93,7 +93,7 @@ async fn a_week_is_measured_from_what_the_tables_keep() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_times_of_answers_add_up_and_old_ones_are_pruned() {
     let (database, store) = store().await;
-    let now = OffsetDateTime::now_utc();
+    let now = SystemClock.now();
     let hour =
         now.replace_minute(0).and_then(|at| at.replace_second(0)).and_then(|at| at.replace_nanosecond(0));
     let hour = hour.expect("an hour");
@@ -183,7 +183,7 @@ async fn the_work_of_a_day_is_taken_once_and_looks_are_kept() {
     assert!(store.claim_day().await.expect("claim"));
     assert!(!store.claim_day().await.expect("claim"));
     let check = HistoryCheck {
-        at: OffsetDateTime::now_utc().replace_nanosecond(0).expect("a time"),
+        at: SystemClock.now().replace_nanosecond(0).expect("a time"),
         is_answered: true,
         detail: "2 failed deliveries".to_owned(),
         calls: 1,

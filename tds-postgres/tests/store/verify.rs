@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tds_core::{
+    clock::{Clock as _, SystemClock},
     mirror::{Child, FieldDifference, MirrorSchema},
     queue::{
         Lease, LeaseToken, Queue as _, QueueMaintenance as _, QueueOperator as _, Settle, Settlement,
@@ -19,7 +20,6 @@ use tds_core::{
     },
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
-use time::OffsetDateTime;
 
 use crate::support::{PRODUCTS, claim, item, store, text, work};
 
@@ -261,9 +261,8 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
         ("1.50", &json!("\u{fffd}"))
     );
 
-    let history = VerifyOperator::history(&store, OffsetDateTime::now_utc() - Duration::from_secs(600))
-        .await
-        .expect("history");
+    let history =
+        VerifyOperator::history(&store, SystemClock.now() - Duration::from_secs(600)).await.expect("history");
     assert_eq!(history.len(), 2);
     assert!(
         history[0].slowest_repair_seconds.is_some_and(|seconds| seconds >= 0.0)
@@ -271,7 +270,7 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
     );
     assert_eq!(history[1].slowest_repair_seconds, None);
     assert_eq!(
-        VerifyOperator::history(&store, OffsetDateTime::now_utc() + Duration::from_secs(600))
+        VerifyOperator::history(&store, SystemClock.now() + Duration::from_secs(600))
             .await
             .expect("history")
             .len(),
