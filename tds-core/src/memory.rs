@@ -6,6 +6,7 @@
 #[cfg(feature = "testkit")]
 mod controls;
 mod event;
+mod findings;
 mod history;
 mod inbox;
 mod item;

@@ -133,5 +133,5 @@ async fn a_further_entity_type_is_known_to_the_command_line_and_to_the_document(
     let (_, stats) = shop.get("/api/zoho/sync/stats").await;
     assert!(stats["by_entity"][NAME].is_object(), "{stats:#}");
     let schedules = format!("tds_schedules WHERE name LIKE '%{NAME}%'");
-    assert_eq!(shop.count(&schedules).await, 2);
+    assert_eq!(shop.count(&schedules).await, 3);
 }

@@ -21,7 +21,7 @@ async fn what_is_not_chosen_is_kept_and_ignored_and_parts_of_the_rest_can_be_rea
         assert_eq!(stats["by_entity"][entity]["pending"], 0, "{entity} in {stats:#}");
     }
     let (_, health) = shop.get("/health").await;
-    assert_eq!(health["components"]["scheduler"]["detail"], "4 schedules", "{health:#}");
+    assert_eq!(health["components"]["scheduler"]["detail"], "6 schedules", "{health:#}");
 
     // A webhook of another type is kept and ignored, and a bulk sync of it is refused.
     let (status, answer) = shop.webhook("products", &json!({"item": {"item_id": "7"}}).to_string()).await;

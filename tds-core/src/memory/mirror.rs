@@ -123,7 +123,13 @@ impl State {
         let (stable, volatile) = match verdict {
             Verdict::Reread(reason) => return (Applied::Reread(reason), None),
             Verdict::Stale => return (Applied::Done(Outcome::Stale), None),
-            Verdict::Unchanged => return (Applied::Done(Outcome::Unchanged), None),
+            Verdict::Unchanged => {
+                // Something other than the sync may have restored the row of a record that is known to be gone.
+                if read.content == Content::Absent {
+                    self.write_tombstone(schema, &read.key);
+                }
+                return (Applied::Done(Outcome::Unchanged), None);
+            }
             Verdict::Apply { stable, volatile } => (stable, volatile),
         };
         let Content::Present(record) = &read.content else {
@@ -182,7 +188,8 @@ impl State {
     }
 
     fn write_tombstone(&mut self, schema: &MirrorSchema, key: &RecordKey) {
-        if let Some(row) = self.records.get_mut(key).and_then(|known| known.row.as_mut()) {
+        let row = self.records.get_mut(key).and_then(|known| known.row.as_mut());
+        if let Some(row) = row.filter(|row| row.deleted_at.is_none()) {
             row.deleted_at = Some(self.now.0);
             row.synced_at = self.now.0;
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
-use super::{Row, verify::Verifications};
+use super::{Row, findings::Verifications};
 use crate::{
     guard::SyncState,
     history::HistoryEntry,

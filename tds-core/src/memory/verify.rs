@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     MemoryStore,
+    findings::Decided,
     state::{RunState, State},
 };
 use crate::{
@@ -21,27 +22,6 @@ use crate::{
         VerifiedRun, VerifyCounts, VerifyOperator, VerifyStore,
     },
 };
-
-/// What verifications keep.
-#[derive(Default)]
-pub(super) struct Verifications {
-    suspects: BTreeMap<(RunId, RecordId), SuspectState>,
-    counts: BTreeMap<RunId, VerifyCounts>,
-    completed: BTreeMap<RunId, (OffsetDateTime, Vec<MoneyDifference>)>,
-}
-
-#[derive(Clone, Default)]
-struct SuspectState {
-    looks: u16,
-    decided: Option<Decided>,
-}
-
-#[derive(Clone)]
-enum Decided {
-    Clean,
-    InFlight,
-    Drift(Finding),
-}
 
 #[async_trait]
 impl VerifyStore for MemoryStore {
@@ -177,16 +157,6 @@ impl VerifyOperator for MemoryStore {
         if state.verifications.completed.contains_key(&id) {
             return Ok(());
         }
-        for (run, entity) in state.compared_by(id) {
-            let earlier: Vec<RunId> = state
-                .verify_runs()
-                .filter(|other| other.row.entity_type == entity && other.row.id < run)
-                .map(|other| other.row.id)
-                .collect();
-            for key in state.verifications.not_found_again(run, &earlier) {
-                state.verifications.repair(key, now);
-            }
-        }
         state.verifications.completed.insert(id, (now, money.to_vec()));
         Ok(())
     }
@@ -208,51 +178,9 @@ impl VerifyOperator for MemoryStore {
     }
 }
 
-impl Verifications {
-    fn of(&self, run: RunId) -> impl Iterator<Item = (&RecordId, &SuspectState)> {
-        let of_run = self.suspects.iter().filter(move |((id, _), _)| *id == run);
-        of_run.map(|((_, record), suspect)| (record, suspect))
-    }
-
-    fn findings(&self, run: RunId) -> impl Iterator<Item = &Finding> {
-        self.of(run).filter_map(|(_, suspect)| match &suspect.decided {
-            Some(Decided::Drift(finding)) => Some(finding),
-            _ => None,
-        })
-    }
-
-    fn repair(&mut self, key: (RunId, RecordId), now: OffsetDateTime) {
-        if let Some(Decided::Drift(finding)) =
-            self.suspects.get_mut(&key).and_then(|suspect| suspect.decided.as_mut())
-        {
-            finding.repaired_at = finding.repaired_at.or(Some(now));
-        }
-    }
-
-    /// Returns the findings of earlier runs that a later run of the same entity type did not find again.
-    fn not_found_again(&self, run: RunId, earlier: &[RunId]) -> Vec<(RunId, RecordId)> {
-        let again = |id: &RecordId| {
-            let suspect = self.suspects.get(&(run, id.clone()));
-            suspect.is_some_and(|suspect| !matches!(suspect.decided, Some(Decided::Clean)))
-        };
-        let gone = |earlier: &RunId| {
-            let run = *earlier;
-            let open = self.findings(run).filter(|it| it.repaired_at.is_none() && !again(&it.id));
-            open.map(move |finding| (run, finding.id.clone())).collect::<Vec<_>>()
-        };
-        earlier.iter().flat_map(gone).collect()
-    }
-}
-
 impl State {
     fn verify_runs(&self) -> impl DoubleEndedIterator<Item = &RunState> {
         self.runs.values().filter(|run| run.row.run_type == RunType::Verify)
-    }
-
-    fn compared_by(&self, id: RunId) -> Vec<(RunId, EntityType)> {
-        let is_part = |row: &Run| row.verify.and_then(|part| part.verification) == Some(id);
-        let runs = self.verify_runs().filter(|run| is_part(&run.row) && is_compared(&run.row));
-        runs.map(|run| (run.row.id, run.row.entity_type.clone())).collect()
     }
 
     /// Returns the ids of the live records in order.
@@ -298,7 +226,6 @@ impl State {
             statuses.iter().find(|status| runs.iter().any(|run| run.row.status == **status)).copied()
         };
         let status = match completed {
-            None if runs.iter().all(|run| run.row.status == RunStatus::Pending) => RunStatus::Pending,
             None => RunStatus::Running,
             Some(_) => worst(&[RunStatus::Failed, RunStatus::Cancelled, RunStatus::CompletedWithErrors])
                 .unwrap_or(RunStatus::Completed),
@@ -336,6 +263,7 @@ impl State {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         EntityReport {
             run: row.id,
+            repairs: row.verify.is_some_and(|part| part.repair),
             entity: row.entity_type.clone(),
             status: row.status,
             error: row.error_log.clone(),

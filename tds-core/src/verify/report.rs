@@ -60,6 +60,8 @@ pub struct VerifyCounts {
 pub struct EntityReport {
     /// The run that compared the records.
     pub run: RunId,
+    /// Whether the run repairs what differs.
+    pub repairs: bool,
     /// The entity type.
     pub entity: EntityType,
     /// The status of the run.

@@ -119,9 +119,7 @@ pub trait VerifyOperator: Send + Sync {
     /// Marks findings as repaired: both sides were found to be equal again at this moment.
     async fn repaired(&self, run: RunId, ids: &[RecordId]) -> Result<()>;
 
-    /// Completes a verification. A verification that is complete stays as it is. Findings of earlier runs of the same
-    /// entity types count as repaired, if a run of this verification has compared all records and did not find
-    /// the same record again.
+    /// Completes a verification. A verification that is complete stays as it is.
     async fn finish(&self, id: RunId, money: &[MoneyDifference]) -> Result<()>;
 
     /// Returns the ended runs of verifications since a time, oldest first.

@@ -160,9 +160,15 @@ impl Batch<'_> {
         let mut gone: Vec<String> = Vec::new();
         let mut whole: Vec<&Record> = Vec::new();
         for (read, verdict) in reads.iter().zip(verdicts) {
+            // Something other than the sync may have restored the row of a record that is known to be gone.
+            if read.content == Content::Absent
+                && matches!(verdict, Verdict::Apply { .. } | Verdict::Unchanged)
+            {
+                gone.push(read.key.id.as_str().to_owned());
+            }
             let Verdict::Apply { stable, volatile } = *verdict else { continue };
             match &read.content {
-                Content::Absent => gone.push(read.key.id.as_str().to_owned()),
+                Content::Absent => {}
                 Content::Present(record) => {
                     if let Some(rows) = &mut rows {
                         rows.push(read, record, stable, volatile);

@@ -47,7 +47,7 @@ const FINISH: &str =
 
 /// Reads the runs of verifications. Each statement adds its condition.
 const RUNS: &str = "
-SELECT r.id, r.entity_type, r.status, r.error_log, r.started_at, r.completed_at, r.created_at, r.requested_by, r.calls,
+SELECT r.id, r.entity_type, r.status, r.error_log, r.started_at, r.completed_at, r.created_at, r.requested_by, r.calls, r.repair,
   COALESCE(c.source_records, 0) AS source_records, COALESCE(c.target_records, 0) AS target_records,
   COALESCE(c.compared, 0) AS compared, COALESCE(c.sampled, 0) AS sampled
   FROM tds_sync_runs r LEFT JOIN tds_verify_counts c ON c.run_id = r.id
@@ -149,6 +149,7 @@ struct RunRow {
     created_at: OffsetDateTime,
     requested_by: Option<String>,
     calls: i64,
+    repair: bool,
     source_records: i64,
     target_records: i64,
     compared: i64,
@@ -160,6 +161,7 @@ impl RunRow {
     fn into_report(self) -> Result<EntityReport, sqlx::Error> {
         Ok(EntityReport {
             run: RunId(self.id),
+            repairs: self.repair,
             entity: entity_of(&self.entity_type)?,
             status: one_of(RunStatus::ALL, RunStatus::as_str, "run status", &self.status)?,
             error: self.error_log,

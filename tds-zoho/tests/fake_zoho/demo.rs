@@ -156,7 +156,9 @@ fn assert_consistent(fake: &FakeZoho) {
                 let id = document[key].as_str().expect("an id");
                 let made = decimal(&document["payment_made"]);
                 assert_eq!(made, paid.get(id).copied().unwrap_or_default(), "{id} says what payments say");
-                let settled = made + decimal(&document["vendor_credits_applied"]);
+                let settled = made
+                    + decimal(&document["vendor_credits_applied"])
+                    + decimal(&document["credits_applied"]);
                 let is_void = document["status"] == "void";
                 assert!(
                     is_void || decimal(&document["balance"]) + settled == decimal(&document["total"]),

@@ -1,11 +1,15 @@
 //! The end of a verification, after the last of its runs: repairs are looked at, and the checks of money are made.
 
+use std::collections::HashSet;
+
+use time::OffsetDateTime;
+
 use super::Verifier;
 use crate::{
     error::Result,
     guard::SyncState,
     record::{EntityType, Interval, Read, RecordId, RecordKey},
-    runs::RunId,
+    runs::{RunId, RunStatus},
     verify::{DriftClass, EntityReport, Finding},
 };
 
@@ -32,6 +36,7 @@ impl Verifier {
             if !repaired.is_empty() {
                 self.operator.repaired(entity.run, &repaired).await?;
             }
+            self.not_found_again(entity, report.created_at - PAST).await?;
         }
         let entities: Vec<EntityType> = report.entities.iter().map(|entity| entity.entity.clone()).collect();
         let money = match &self.money {
@@ -48,7 +53,7 @@ impl Verifier {
     async fn repaired(&self, report: &EntityReport) -> Result<Vec<RecordId>> {
         let open: Vec<&Finding> =
             report.examples.iter().filter(|finding| finding.repaired_at.is_none()).collect();
-        if open.is_empty() {
+        if open.is_empty() || !report.repairs {
             return Ok(Vec::new());
         }
         let ids: Vec<RecordId> = open.iter().map(|finding| finding.id.clone()).collect();
@@ -57,9 +62,12 @@ impl Verifier {
         // A live record differs from an absent one.
         let live = self.mirror.compare(source.schema(), &absent).await?;
         let states = self.mirror.states(&report.entity, &ids).await?;
+        // The work of a repair that failed is a dead letter, and counts as work.
+        let in_work = self.store.in_work(&report.entity, &ids).await?;
         let is_repaired = |finding: &&&Finding| {
             let is_live = live.contains_key(&finding.id);
             match (finding.class, states.get(&finding.id)) {
+                _ if in_work.contains(&finding.id) => false,
                 (DriftClass::MissingRemote, _) => !is_live,
                 (_, Some(state)) => was_read_since(finding, state) && state.deleted != is_live,
                 (_, None) => false,
@@ -67,10 +75,40 @@ impl Verifier {
         };
         Ok(open.iter().filter(is_repaired).map(|finding| finding.id.clone()).collect())
     }
+
+    /// Marks the findings of earlier runs as repaired that this run compared and did not find again: a sync or a person
+    /// has repaired them.
+    async fn not_found_again(&self, report: &EntityReport, since: OffsetDateTime) -> Result<()> {
+        let is_whole = matches!(report.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
+        // Nothing is known about a record that was still changing.
+        if !is_whole || report.in_flight > 0 {
+            return Ok(());
+        }
+        let found: HashSet<&RecordId> = report.examples.iter().map(|finding| &finding.id).collect();
+        for earlier in self.operator.history(since).await? {
+            let EntityReport { run, entity, drift, .. } = &earlier.report;
+            if *entity != report.entity || *run >= report.run || drift.is_empty() {
+                continue;
+            }
+            let open = self.store.differing(*run).await?.into_iter().map(|(id, _)| id);
+            let equal: Vec<RecordId> = open.filter(|id| !found.contains(id)).collect();
+            if !equal.is_empty() {
+                self.operator.repaired(*run, &equal).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
+/// The clocks of the store, which notes the looks, and of the processes, which note the reads, may differ by this time.
+const SKEW: time::Duration = time::Duration::seconds(5);
+/// How far back the findings of earlier runs are looked at.
+const PAST: time::Duration = time::Duration::days(90);
+
+/// Returns true if the whole record was read after the look, or was found to be gone.
 fn was_read_since(finding: &Finding, state: &SyncState) -> bool {
-    state.observed.interval().ended >= finding.looked_at
+    let read = state.detail_seen.filter(|_| !state.deleted).unwrap_or(state.observed.interval().ended);
+    read > finding.looked_at - SKEW
 }
 
 fn absent(entity: &EntityType, finding: &Finding) -> Read {

@@ -54,8 +54,13 @@ impl Verifying<'_> {
     /// Reads suspects from the source, and stores what was found.
     async fn look_at(&self, suspects: &[Suspect]) -> Result<()> {
         let ids: Vec<RecordId> = suspects.iter().map(|suspect| suspect.id.clone()).collect();
+        let (before, in_work_before) = (self.states(&ids).await?, self.in_work(&ids).await?);
         let found = self.read_and_compare(&ids).await?;
         let (states, in_work) = (self.states(&ids).await?, self.in_work(&ids).await?);
+        // A record that was written between its read and the comparison differs from the read without being wrong.
+        let is_moving = |id: &RecordId| {
+            in_work_before.contains(id) || in_work.contains(id) || before.get(id) != states.get(id)
+        };
         let now = self.verifier.clock.now();
         let looks: Vec<(RecordId, Look)> = found
             .into_iter()
@@ -68,7 +73,7 @@ impl Verifying<'_> {
                     Ok((read, Some(difference))) => {
                         let moment = Moment {
                             state: states.get(&id),
-                            in_work: in_work.contains(&id),
+                            is_moving: is_moving(&id),
                             looks: suspect.looks,
                             now,
                             quiet: self.verifier.settings.quiet,
@@ -97,8 +102,8 @@ impl Verifying<'_> {
 /// What is known about a suspect at the moment of a look.
 pub(super) struct Moment<'a> {
     pub(super) state: Option<&'a SyncState>,
-    /// The queue has work on the record.
-    pub(super) in_work: bool,
+    /// The queue has work on the record, or the record was written during the look.
+    pub(super) is_moving: bool,
     /// How often the record was looked at before.
     pub(super) looks: u16,
     pub(super) now: OffsetDateTime,
@@ -117,7 +122,7 @@ impl Moment<'_> {
             Observed::Call(seen) => state.observed.interval().ended >= seen.began,
             Observed::Push(_) => false,
         };
-        let changes = self.in_work || version.is_some_and(is_young) || self.state.is_some_and(seen_later);
+        let changes = self.is_moving || version.is_some_and(is_young) || self.state.is_some_and(seen_later);
         // The source moves volatile values, and deletes records, without a version that tells when. The change may be on
         // its way, so it is looked at once more.
         let is_timed = version.is_some() && shows_timed(read, &difference);

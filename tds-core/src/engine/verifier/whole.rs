@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::{Error, Result, Retry},
     mirror::Difference,
-    record::{Read, RecordId},
+    record::{Content, Read, RecordId},
 };
 
 impl Verifying<'_> {
@@ -67,6 +67,7 @@ impl Verifying<'_> {
             };
             let answers = self.patience().source("reading whole records", ask).await?;
             for (index, answer) in open.into_iter().zip(answers) {
+                let answer = answer.map(|read| self.own(read));
                 reads[index] = Some(answer).filter(|answer| answer.as_ref().err().is_none_or(is_verdict));
             }
         }
@@ -78,6 +79,16 @@ impl Verifying<'_> {
             (id.clone(), read.map(|read| (read, differing.remove(id))))
         };
         Ok(ids.iter().zip(reads).map(result).collect())
+    }
+
+    /// Returns the read of a record of this entity type. A record that belongs to the sibling is absent from this one.
+    fn own(&self, mut read: Read) -> Read {
+        let entity = &self.lease.run.entity_type;
+        if matches!(&read.content, Content::Present(record) if record.entity != *entity) {
+            read.content = Content::Absent;
+        }
+        read.key.entity.clone_from(entity);
+        read
     }
 }
 

@@ -191,6 +191,7 @@ mod tests {
     fn run(days_ago: i64, found: &[(DriftClass, u64)]) -> VerifiedRun {
         let report = EntityReport {
             run: RunId(days_ago),
+            repairs: false,
             entity: "products".parse().expect("a name"),
             status: RunStatus::Completed,
             error: None,

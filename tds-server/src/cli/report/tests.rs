@@ -76,6 +76,7 @@ fn day(back: i64) -> DayFigures {
 fn run(name: &str, back: i64, found: &[(DriftClass, u64)]) -> VerifiedRun {
     let report = EntityReport {
         run: RunId(back + 100),
+        repairs: false,
         entity: entity(name),
         status: RunStatus::Completed,
         error: None,
