@@ -81,7 +81,7 @@ async fn what_is_not_chosen_is_kept_and_ignored_and_parts_of_the_rest_can_be_rea
     assert_eq!(shop.count("erp.invoices WHERE deleted_at IS NULL").await, 8);
     let (_, plan) = shop.get("/api/zoho/plan").await;
     let lane = |name: &str| plan["lanes"].as_array()?.iter().find(|lane| lane["lane"] == name).cloned();
-    assert_eq!(lane("verify").expect("a lane")["reason"], "off", "{plan:#}");
+    assert_eq!(lane("outbound").expect("a lane")["reason"], "off", "{plan:#}");
     assert!(plan["idle_calls_a_day"].as_f64().is_some_and(|calls| calls > 190.0), "{plan:#}");
     shop.stop().await;
 }

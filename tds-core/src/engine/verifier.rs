@@ -35,8 +35,8 @@ pub struct VerifySettings {
     /// The number of whole records that a run reads and compares, if one call reads one record. If one call reads many
     /// records, all of them are compared.
     pub sample: usize,
-    /// A change that is younger than this may still be on its way. A record that changed so recently is looked at
-    /// again after this time.
+    /// A change that is younger than this may still be on its way, so its record is looked at again. Values that the
+    /// source moves without a version are looked at again after a quarter of this time.
     pub quiet: Duration,
 }
 

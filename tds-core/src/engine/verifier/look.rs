@@ -18,8 +18,10 @@ use crate::{
 
 /// The number of suspects that are looked at together.
 const BATCH: usize = 100;
-/// A record that is still changing at its third look is reported as such.
-const LOOKS: u16 = 3;
+/// A record that is still changing at its sixth look is reported as such.
+const LOOKS: u16 = 6;
+/// The number of waits after which a change is no longer young.
+const WAITS: u32 = 4;
 
 impl Verifying<'_> {
     /// Looks at every suspect until it is decided. Returns what is next.
@@ -31,7 +33,7 @@ impl Verifying<'_> {
             let batch = self.suspects(BATCH).await?;
             let Some(looks) = batch.first().map(|suspect| suspect.looks) else { return Ok(Phase::Repair) };
             if looks > 0 {
-                tokio::time::sleep(self.verifier.settings.quiet).await;
+                tokio::time::sleep(self.verifier.settings.quiet / WAITS).await;
             }
             let mut batch = batch;
             loop {
