@@ -96,7 +96,7 @@ DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
 
 const DECISIONS: &str = "
 DELETE FROM tds_decisions WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM tds_decisions WHERE at <= now() - make_interval(secs => $1) ORDER BY at LIMIT $2))
+  SELECT ctid FROM tds_decisions WHERE at <= now() - make_interval(secs => $1) LIMIT $2))
 ";
 // Whole weeks are measured, so these rows stay for five weeks, however short the retention is.
 const MEASURES: [&str; 4] = [

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 
 pub use self::plan::{RowPlan, plan_row};
 pub(in crate::engine) use self::{
-    listing::last_of_each,
+    listing::{last_of_each, refuse_standstill},
     plan::{deletion_limit, is_far_shorter},
 };
 use super::{Registry, RunExecutor};

@@ -48,7 +48,7 @@ impl Default for VerifySettings {
 
 /// The executor of runs of type [`RunType::Verify`].
 ///
-/// A run writes nothing to the target: repairs become queue items, as every other change.
+/// A run writes nothing to the target: repairs become queue items, like every other change.
 pub(crate) struct Verifier {
     pub(crate) registry: Registry,
     pub(crate) runs: Arc<dyn SyncRun>,
@@ -64,13 +64,13 @@ pub(crate) struct Verifier {
 
 /// One run that is being executed.
 struct Verifying<'a> {
-    pub(super) verifier: &'a Verifier,
-    pub(super) source: &'a dyn Source,
-    pub(super) lease: &'a RunLease,
+    verifier: &'a Verifier,
+    source: &'a dyn Source,
+    lease: &'a RunLease,
 }
 
 impl Verifier {
-    pub(super) fn source(&self, entity: &EntityType) -> Result<&dyn Source> {
+    fn source(&self, entity: &EntityType) -> Result<&dyn Source> {
         let source = self.registry.source(entity).map(AsRef::as_ref);
         source.ok_or_else(|| Error::invalid(format!("this process has no source for {entity}")))
     }
@@ -107,6 +107,8 @@ impl Verifying<'_> {
     async fn run(&self) -> Result<()> {
         let mut checkpoint = self.lease.checkpoint.clone();
         let mut position = Position::of(&checkpoint)?;
+        // The checkpoint of a page was written before the run counted the page.
+        position.set_listed(self.lease.run.total_items);
         loop {
             position.phase = match position.phase.clone() {
                 Phase::List(cursor) => {
@@ -122,12 +124,12 @@ impl Verifying<'_> {
         }
     }
 
-    pub(super) fn patience(&self) -> Patience {
+    fn patience(&self) -> Patience {
         Patience::of(self.lease.run.id, self.verifier.wording)
     }
 
     /// Adds suspects before the position passes them.
-    pub(super) async fn suspect(&self, position: &mut Position, ids: &[RecordId]) -> Result<()> {
+    async fn suspect(&self, position: &mut Position, ids: &[RecordId]) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -138,7 +140,7 @@ impl Verifying<'_> {
 
     /// Commits the position, with the records that were listed on the way to it. Returns the number of records that the
     /// run has listed.
-    pub(super) async fn keep(
+    async fn keep(
         &self,
         position: &Position,
         checkpoint: &mut Checkpoint,
@@ -150,7 +152,7 @@ impl Verifying<'_> {
         self.commit(position, checkpoint, listed, Vec::new(), false).await
     }
 
-    pub(super) async fn commit(
+    async fn commit(
         &self,
         position: &Position,
         checkpoint: &mut Checkpoint,

@@ -54,11 +54,7 @@ impl Listing<'_> {
                 self.keep_plan(plan).await?;
                 continue;
             }
-            if page.next.is_some() && page.next == checkpoint.cursor {
-                let message = "the list of the source does not advance: the next position is the one that was \
-                               requested";
-                return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
-            }
+            refuse_standstill(&page, checkpoint.cursor.as_deref())?;
             // The window ends by the earlier of both clocks: a change must not fall behind the cursor because the
             // clock of this machine is fast.
             let began = page.server_time.map_or(page.observed.began, |time| time.min(page.observed.began));
@@ -210,6 +206,15 @@ impl Listing<'_> {
         let commit = || self.lister.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
         self.patience().store("committing a page", commit).await
     }
+}
+
+/// Refuses a page after which the list would be read from the same position again, without an end.
+pub(in crate::engine) fn refuse_standstill(page: &ListPage, requested: Option<&str>) -> Result<()> {
+    if page.next.is_none() || page.next.as_deref() != requested {
+        return Ok(());
+    }
+    let message = "the list of the source does not advance: the next position is the one that was requested";
+    Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message))
 }
 
 /// Returns the last row of each record. A page may show a record twice while the record is being edited, and the later

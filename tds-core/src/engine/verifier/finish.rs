@@ -2,15 +2,13 @@
 
 use std::collections::HashSet;
 
-use time::OffsetDateTime;
-
 use super::Verifier;
 use crate::{
     error::Result,
     guard::SyncState,
     record::{EntityType, Interval, Read, RecordId, RecordKey},
     runs::{RunId, RunStatus},
-    verify::{DriftClass, EntityReport, Finding},
+    verify::{DriftClass, EntityReport, Finding, VerifiedRun},
 };
 
 impl Verifier {
@@ -31,12 +29,13 @@ impl Verifier {
 
     async fn finish(&self, id: RunId) -> Result<()> {
         let Some(report) = self.operator.report(Some(id), usize::MAX).await? else { return Ok(()) };
+        let history = self.operator.history(report.created_at - PAST).await?;
         for entity in &report.entities {
             let repaired = self.repaired(entity).await?;
             if !repaired.is_empty() {
                 self.operator.repaired(entity.run, &repaired).await?;
             }
-            self.not_found_again(entity, report.created_at - PAST).await?;
+            self.not_found_again(entity, &history).await?;
         }
         let entities: Vec<EntityType> = report.entities.iter().map(|entity| entity.entity.clone()).collect();
         let money = match &self.money {
@@ -78,14 +77,14 @@ impl Verifier {
 
     /// Marks the findings of earlier runs as repaired that this run compared and did not find again: a sync or a person
     /// has repaired them.
-    async fn not_found_again(&self, report: &EntityReport, since: OffsetDateTime) -> Result<()> {
+    async fn not_found_again(&self, report: &EntityReport, history: &[VerifiedRun]) -> Result<()> {
         let is_whole = matches!(report.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
         // Nothing is known about a record that was still changing.
         if !is_whole || report.in_flight > 0 {
             return Ok(());
         }
         let found: HashSet<&RecordId> = report.examples.iter().map(|finding| &finding.id).collect();
-        for earlier in self.operator.history(since).await? {
+        for earlier in history {
             let EntityReport { run, entity, drift, .. } = &earlier.report;
             if *entity != report.entity || *run >= report.run || drift.is_empty() {
                 continue;

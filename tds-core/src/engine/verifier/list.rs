@@ -7,7 +7,7 @@ use super::{
     position::{Phase, Position},
 };
 use crate::{
-    engine::lister::{is_far_shorter, last_of_each},
+    engine::lister::{is_far_shorter, last_of_each, refuse_standstill},
     error::{Error, ErrorKind, Result, Retry},
     guard::SyncState,
     handler::comparable,
@@ -71,11 +71,7 @@ impl Verifying<'_> {
         let capability = self.source.profile().documented;
         let request = ListRequest { order: ListOrder::Whole, capability, cursor, ..ListRequest::first(lane) };
         let page = self.patience().source("reading a page", || self.source.list(&request)).await?;
-        if page.next.is_some() && page.next == request.cursor {
-            let message =
-                "the list of the source does not advance: the next position is the one that was requested";
-            return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
-        }
+        refuse_standstill(&page, request.cursor.as_deref())?;
         Ok(page)
     }
 

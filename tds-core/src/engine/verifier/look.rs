@@ -29,22 +29,17 @@ impl Verifying<'_> {
         if self.is_too_many(position) {
             self.relist(position).await?;
         }
+        let mut waited_for = 0;
         loop {
-            let batch = self.suspects(BATCH).await?;
+            let mut batch = self.suspects(BATCH).await?;
             let Some(looks) = batch.first().map(|suspect| suspect.looks) else { return Ok(Phase::Repair) };
-            if looks > 0 {
+            // One wait is enough for all suspects with as many looks.
+            if looks > waited_for {
                 tokio::time::sleep(self.verifier.settings.quiet / WAITS).await;
+                waited_for = looks;
             }
-            let mut batch = batch;
-            loop {
-                // Those with as many looks have waited as long, so one wait is enough for all of them.
-                batch.retain(|suspect| suspect.looks == looks);
-                if batch.is_empty() {
-                    break;
-                }
-                self.look_at(&batch).await?;
-                batch = self.suspects(BATCH).await?;
-            }
+            batch.retain(|suspect| suspect.looks == looks);
+            self.look_at(&batch).await?;
         }
     }
 
