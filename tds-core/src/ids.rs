@@ -28,6 +28,11 @@ numeric_ids! {
     RunId,
     /// The fencing token of one claim. Each claim, of any item, gets a greater token than all claims before it.
     LeaseToken,
+    /// The id of an entry of the outbox. Ids increase in the order in which changes were captured, which need not be the
+    /// order in which their transactions committed.
+    OutboxId,
+    /// The id of a conflict.
+    ConflictId,
 }
 
 /// The id of a record at the source. The id is always kept as text: a float cannot represent ids of 19 digits exactly.
@@ -46,6 +51,18 @@ impl RecordId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<&str> for RecordId {
+    fn from(id: &str) -> Self {
+        Self::new(id)
+    }
+}
+
+impl From<String> for RecordId {
+    fn from(id: String) -> Self {
+        Self(id)
     }
 }
 

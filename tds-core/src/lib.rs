@@ -17,6 +17,7 @@ pub mod measures;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod mirror;
+pub mod outbound;
 pub mod prelude;
 pub mod queue;
 pub mod record;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
+pub(crate) use self::compare::{IDENTITIES, identifies, text};
 pub use self::{
     compare::{Difference, FieldDifference, Presence, compare_fields, compare_record, compare_rows},
     follow::{DelayedItem, follow_ups},

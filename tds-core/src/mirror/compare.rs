@@ -105,7 +105,7 @@ pub fn compare_record<'a>(
 }
 
 /// The columns by which the rows of a set are paired: the first of them that distinguishes all rows of both sides.
-const IDENTITIES: [&str; 6] =
+pub(crate) const IDENTITIES: [&str; 6] =
     ["line_zoho_id", "location_zoho_id", "document_zoho_id", "product_zoho_id", "effective_date", "position"];
 
 /// Compares the rows of a child table that a read shows with the rows that the target has. Rows that are equal on both
@@ -146,7 +146,7 @@ pub fn compare_rows(table: &str, read: &[Fields], rows: &[Fields]) -> Vec<FieldD
 }
 
 /// Returns true if every row has another value of a column.
-fn identifies(column: &str, rows: &[&Fields]) -> bool {
+pub(crate) fn identifies(column: &str, rows: &[&Fields]) -> bool {
     let mut values: Vec<String> =
         rows.iter().filter_map(|row| row.get(column).filter(|value| !value.is_null()).map(text)).collect();
     values.sort_unstable();
@@ -154,7 +154,7 @@ fn identifies(column: &str, rows: &[&Fields]) -> bool {
     values.len() == rows.len()
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

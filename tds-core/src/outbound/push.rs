@@ -1,0 +1,111 @@
+//! A push: what is pending of one record, and what became of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::{EntityMode, FieldConflict, LocalRecord, OutboxId, Side};
+use crate::{
+    closed_set::closed_set,
+    mirror::FieldDifference,
+    record::{EntityType, Fields, Payload, RecordId, Shape},
+};
+
+closed_set! {
+    /// What is to be done at the source.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Operation {
+        /// The record is created or changed.
+        Upsert = "upsert",
+        /// The record is removed.
+        Delete = "delete",
+    }
+}
+
+/// What connects a local record with the record at the source. The local id, the key and the id at the source are each
+/// unique within an entity type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Our key: the text of a UUID that never changes.
+    pub key: String,
+    /// The id at the source, if the record is known to exist there.
+    pub remote_id: Option<RecordId>,
+    /// Whether a create was sent whose outcome is not known. Such a create is never repeated without a search.
+    pub in_doubt: bool,
+}
+
+/// Everything that is needed to push one record. All of it was read in one state of the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// The entity type of the record.
+    pub entity: EntityType,
+    /// The local id of the record.
+    pub local_id: i64,
+    /// The connection with the source.
+    pub link: Link,
+    /// The operation of the newest pending change. A record whose row is gone or is a tombstone is removed, whatever
+    /// its changes say.
+    pub operation: Operation,
+    /// The pending changes, in order.
+    pub changes: Vec<OutboxId>,
+    /// The columns and child tables that changed; `None`: any of them.
+    pub fields: Option<BTreeSet<String>>,
+    /// When the newest pending change was captured.
+    pub changed_at: OffsetDateTime,
+    /// The record as it is now; `None` if its row is gone.
+    pub record: Option<LocalRecord>,
+    /// What the source sent of the last common state, and how much of the record it shows; `None` if there is no such
+    /// state.
+    pub base: Option<(Payload, Shape)>,
+    /// The mode of the entity type.
+    pub mode: EntityMode,
+    /// What a person decided on conflicts of the pending changes: the field, the value of the source that the decision
+    /// was about, and the side that wins.
+    pub decisions: BTreeMap<String, (Value, Side)>,
+}
+
+/// The end of a push.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// The source has the changes.
+    Pushed,
+    /// There was nothing to write.
+    Unchanged,
+    /// The mode is `shadow`: nothing was written.
+    Shadow,
+    /// A person has to decide the conflicts. The changes stay pending in that state.
+    Parked,
+}
+
+/// What became of a push, to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// The end of the push.
+    pub settled: Settled,
+    /// What was written, or would have been written.
+    pub differences: Vec<FieldDifference>,
+    /// The columns of the head row in which the source won. They are written to the target.
+    pub take: Fields,
+    /// The child tables in which the source won, or whose rows were merged. Their rows are replaced.
+    pub take_rows: BTreeMap<String, Vec<Fields>>,
+    /// The conflicts that were decided, or that a person has to decide.
+    pub conflicts: Vec<FieldConflict>,
+    /// What an operator should know.
+    pub note: Option<String>,
+}
+
+impl Settlement {
+    /// Creates a settlement without differences and conflicts.
+    #[must_use]
+    pub fn new(settled: Settled) -> Self {
+        Self {
+            settled,
+            differences: Vec::new(),
+            take: Fields::new(),
+            take_rows: BTreeMap::new(),
+            conflicts: Vec::new(),
+            note: None,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The ports of the outbox.
+
+use async_trait::async_trait;
+
+use super::{
+    Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, OutboxEntry, OutboxFilter, OutboxId, Push,
+    Resolution, Settlement,
+};
+use crate::{
+    error::Result,
+    mirror::MirrorSchema,
+    queue::Page,
+    record::{EntityType, RecordId},
+};
+
+/// The outbox, as the engine uses it.
+///
+/// # Contract
+/// - A change is captured in the transaction of the program that makes it: it is in the outbox if and only if the change
+///   is in the target. Writes of the engine itself are not captured, and neither is a write of an entity type whose mode
+///   is [`super::Mode::SourcePrimary`].
+/// - A change that was captured is pending until [`Outbox::settle`] names it.
+/// - While a record has pending changes and its entity type is in the mode `bidirectional`,
+///   [`crate::mirror::Mirror::apply`] writes neither the columns nor the child tables that the changes name (all of them,
+///   if a change names none), and the first such write keeps the base.
+/// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
+///   nothing of an unknown one; the outcome is `ignored`. What the engine itself pushed is applied: see
+///   [`Outbox::settle`].
+/// - A link is stored once: the same local record never gets another id at the source, and two local records never get
+///   the same one.
+///
+/// # Errors
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Enqueues an item for each record with captured changes that no item carries yet, at most for so many changes.
+    /// Changes of a record that has an item are folded into it. Returns the number of changes.
+    async fn relay(&self, limit: usize) -> Result<usize>;
+
+    /// Returns what is pending of a record, in one state of the store; `None` if nothing is. The first load of a record
+    /// gives it its key.
+    async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
+
+    /// Notes that a create of the record is about to be sent. From here until [`Outbox::linked`] or
+    /// [`Outbox::not_created`], the record is in doubt.
+    ///
+    /// # Errors
+    /// `Conflict`: the mode of the entity type has another epoch than the push.
+    async fn creating(&self, push: &Push) -> Result<()>;
+
+    /// Notes that the source refused the create, so the record does not exist there.
+    async fn not_created(&self, push: &Push) -> Result<()>;
+
+    /// Stores the id that the record has at the source, and fills it in where other records refer to the local id. If the
+    /// mirror has got the same record as another row in the meantime, the local row stays and the other row is removed;
+    /// references to the other row follow.
+    ///
+    /// # Errors
+    /// `Conflict`: the record has another id already.
+    async fn linked(&self, push: &Push, id: &RecordId) -> Result<()>;
+
+    /// Ends a push: its changes get their status, the values that the source won are written to the target without
+    /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
+    /// values. The base is forgotten if nothing else of the record is pending.
+    ///
+    /// After a push with [`super::Settled::Pushed`], the next [`crate::mirror::Mirror::apply`] of a read of the record by
+    /// the engine is applied in every mode (see [`crate::record::Origin::Push`]).
+    ///
+    /// # Errors
+    /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
+    async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
+}
+
+/// The modes of the entity types.
+///
+/// # Errors
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
+#[async_trait]
+pub trait Modes: Send + Sync {
+    /// Returns the modes that were set at some time. Every other entity type has [`EntityMode::initial`].
+    async fn modes(&self) -> Result<Vec<EntityMode>>;
+
+    /// Changes a mode and begins a new epoch. From here on, captures, applies and settlements go by the new mode.
+    ///
+    /// # Errors
+    /// `Conflict`: the mode has another epoch than the change is based on.
+    async fn set_mode(&self, change: &ModeChange) -> Result<EntityMode>;
+
+    /// Returns the number of changes of an entity type that are pending or parked.
+    async fn pending(&self, entity: &EntityType) -> Result<u64>;
+}
+
+/// The outbox, as operators use it.
+///
+/// # Errors
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
+#[async_trait]
+pub trait OutboxOperator: Send + Sync {
+    /// Returns one page of entries, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor is none of this list.
+    async fn entries(
+        &self,
+        filter: &OutboxFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<OutboxEntry>>;
+
+    /// Returns one entry.
+    async fn entry(&self, id: OutboxId) -> Result<Option<OutboxEntry>>;
+
+    /// Returns one page of conflicts, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor is none of this list.
+    async fn conflicts(
+        &self,
+        status: Option<ConflictStatus>,
+        entity: Option<&EntityType>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Conflict>>;
+
+    /// Returns one conflict.
+    async fn conflict(&self, id: ConflictId) -> Result<Option<Conflict>>;
+
+    /// Returns the number of open conflicts.
+    async fn open_conflicts(&self) -> Result<u64>;
+
+    /// Stores the decision of a person. The parked changes are pending again, and their push is enqueued.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such conflict. `Conflict`: it is decided already. `Invalid`: the decision names a field
+    /// that is not in conflict, or `Merge` leaves one out, or gives a field of a child row a value of neither side.
+    async fn resolve(&self, id: ConflictId, resolution: &Resolution) -> Result<Conflict>;
+}
