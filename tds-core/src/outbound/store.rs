@@ -1,5 +1,7 @@
 //! The ports of the outbox.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{
@@ -24,8 +26,8 @@ use crate::{
 ///   [`crate::mirror::Mirror::apply`] writes neither the columns nor the child tables that the changes name (all of them,
 ///   if a change names none), and the first such write keeps the base.
 /// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
-///   nothing of an unknown one; the outcome is `ignored`. What the engine itself pushed is applied: see
-///   [`Outbox::settle`].
+///   nothing of an unknown one; the outcome is `ignored`. A read of [`crate::record::Origin::Push`], the answer to a
+///   write of the engine, is applied in every mode.
 /// - A link is stored once: the same local record never gets another id at the source, and two local records never get
 ///   the same one.
 ///
@@ -63,12 +65,13 @@ pub trait Outbox: Send + Sync {
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
     /// values. The base is forgotten if nothing else of the record is pending.
     ///
-    /// After a push with [`super::Settled::Pushed`], the next [`crate::mirror::Mirror::apply`] of a read of the record by
-    /// the engine is applied in every mode (see [`crate::record::Origin::Push`]).
-    ///
     /// # Errors
     /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
+
+    /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for
+    /// [`crate::queue::Queue::wait`].
+    async fn wait(&self, timeout: Duration);
 }
 
 /// The modes of the entity types.
