@@ -47,7 +47,7 @@ pub trait Outbox: Send + Sync {
     /// [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push.
     async fn creating(&self, push: &Push) -> Result<()>;
 
     /// Notes that the source refused the create, so the record does not exist there.
@@ -63,10 +63,16 @@ pub trait Outbox: Send + Sync {
 
     /// Ends a push: its changes get their status, the values that the source won are written to the target without
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
-    /// values. The base is forgotten if nothing else of the record is pending.
+    /// values. Rows of child tables that are on both sides keep their local ids.
+    ///
+    /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
+    ///   those that were captured during the push, is what the mirror has accepted last.
+    /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
+    /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
+    ///   that the next read writes the record anew.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
 
     /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for
