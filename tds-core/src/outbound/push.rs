@@ -93,9 +93,6 @@ pub struct Settlement {
     pub conflicts: Vec<FieldConflict>,
     /// What an operator should know.
     pub note: Option<String>,
-    /// What the source has after the push: the whole record of the last answer or, if nothing was written, of the read
-    /// that was merged. From here on it is the base of later changes. `None`: no answer shows it.
-    pub base: Option<(Payload, Shape)>,
 }
 
 impl Settlement {
@@ -109,7 +106,6 @@ impl Settlement {
             take_rows: BTreeMap::new(),
             conflicts: Vec::new(),
             note: None,
-            base: None,
         }
     }
 }

@@ -31,8 +31,8 @@ pub const CREATE_SETTLES: Duration = Duration::from_secs(60);
 /// - While the outcome of a create is not known, a read of an unknown record of its entity type is put off with an error
 ///   of kind `Locked`, for at most [`CREATE_SETTLES`] after the create was sent: the record may be the created one.
 /// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
-///   nothing of an unknown one; the outcome is `ignored`. What the engine itself pushed is applied: see
-///   [`Outbox::settle`].
+///   nothing of an unknown one; the outcome is `ignored`. A read of [`crate::record::Origin::Push`], the answer to a
+///   write of the engine, is applied in every mode.
 /// - A link is stored once: the same local record never gets another id at the source, and two local records never get
 ///   the same one.
 ///
@@ -52,7 +52,7 @@ pub trait Outbox: Send + Sync {
     /// [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push.
     async fn creating(&self, push: &Push) -> Result<()>;
 
     /// Notes that the source refused the create, so the record does not exist there.
@@ -68,18 +68,23 @@ pub trait Outbox: Send + Sync {
 
     /// Ends a push: its changes get their status, the values that the source won are written to the target without
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
-    /// values. A push whose changes have all ended already changes nothing.
+    /// values. Rows of child tables that are on both sides keep their local ids. A push whose changes have all ended
+    /// already changes nothing.
     ///
-    /// The base that the settlement shows becomes the base of later changes, unless the push is parked or a field kept
-    /// its local value: then the earlier base stays, so that the next push finds that both sides changed the field. A
-    /// settlement without a base leaves the base as it is, and forgets it if nothing else of the record is pending.
-    ///
-    /// After a push with [`super::Settled::Pushed`], the next [`crate::mirror::Mirror::apply`] of a read of the record by
-    /// the engine is applied in every mode (see [`crate::record::Origin::Push`]).
+    /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
+    ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
+    ///   not written because of a later local change, the base stays as it was, so that the next push finds the conflict.
+    /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
+    /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
+    ///   that the next read writes the record anew.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
+
+    /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for
+    /// [`crate::queue::Queue::wait`].
+    async fn wait(&self, timeout: Duration);
 }
 
 /// The modes of the entity types.
