@@ -10,7 +10,10 @@ mod rows;
 mod settle;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -22,7 +25,7 @@ use super::{
     view::count,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Retry},
     mirror::MirrorSchema,
     outbound::{
         EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Settlement,
@@ -66,6 +69,11 @@ impl Outbox for MemoryStore {
         state.check_epoch(push)?;
         state.settle_push(push, settlement);
         Ok(())
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        // Returning because of the timeout is no different from returning because of a change.
+        let _ = tokio::time::timeout(timeout, self.shared.work.notified()).await;
     }
 }
 
@@ -113,10 +121,11 @@ impl State {
         if epoch == push.mode.epoch {
             return Ok(());
         }
-        Err(Error::conflict(format!(
+        let text = format!(
             "the mode of {} was changed: it has epoch {epoch}, and the push was loaded in epoch {}",
             push.entity, push.mode.epoch
-        )))
+        );
+        Err(Error::conflict(text).with_retry(Retry::Transient { retry_after: None }))
     }
 
     fn relay(&mut self, limit: usize) -> usize {

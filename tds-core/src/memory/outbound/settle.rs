@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+/// The column that says whether a row is live.
+const PRESENCE: &str = "deleted_at";
 /// The decider of conflicts that no person decided.
 const POLICY: &str = "policy";
 
@@ -47,7 +49,11 @@ impl State {
             entry.note.clone_from(&settlement.note);
             entry.conflict = conflict.or(entry.conflict);
         }
-        self.settle_base(&key, settlement, is_withheld);
+        let stays = settlement.settled == Settled::Parked || is_withheld;
+        if let Some(link) = self.outbound.links.get_mut(&key).filter(|_| !stays) {
+            // What the mirror has accepted last is the base.
+            link.base = None;
+        }
     }
 
     /// Writes what the source won, except where a later change was captured. Returns true if there was such a change.
@@ -58,6 +64,8 @@ impl State {
         for (column, value) in &settlement.take {
             if !is_free(self, column) {
                 is_withheld = true;
+            } else if column == PRESENCE {
+                self.restore(&key);
             } else if let Some(row) = self.local_row_mut(&key) {
                 row.fields.insert(column.clone(), value.clone());
             }
@@ -72,15 +80,12 @@ impl State {
         is_withheld
     }
 
-    fn settle_base(&mut self, key: &LocalKey, settlement: &Settlement, is_withheld: bool) {
-        if settlement.settled == Settled::Parked || is_withheld {
-            // An inbound write may have replaced nothing yet. The base is kept before the answer does.
-            let base = self.base(key);
-            self.outbound.links.entry(key.clone()).or_default().base = base;
-        } else if settlement.base.is_some() {
-            self.outbound.links.entry(key.clone()).or_default().base.clone_from(&settlement.base);
-        } else {
-            self.forget_base(key);
+    /// Makes a removed row live again, or has it written anew by the next read.
+    fn restore(&mut self, key: &LocalKey) {
+        if let Some(row) = self.local_row_mut(key) {
+            row.deleted_at = None;
+        } else if let Some(known) = self.remote_key(key).and_then(|remote| self.records.get_mut(&remote)) {
+            known.state = None;
         }
     }
 
