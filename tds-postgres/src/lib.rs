@@ -25,6 +25,7 @@ mod verify;
 pub mod testkit;
 
 pub use db::{
+    capture::WriteGuard,
     config::DatabaseConfig,
     custom_columns::{CustomColumn, CustomType, InvalidCustomColumn},
     database::Database,

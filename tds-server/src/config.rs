@@ -14,6 +14,7 @@ mod reserved;
 mod schedules;
 mod webhooks;
 mod worker;
+mod write_guard;
 mod zoho;
 
 pub(crate) use self::database::demo_directory;
@@ -33,7 +34,7 @@ pub use self::{
 
 use std::time::Duration;
 
-use tds_postgres::{CustomColumn, StoreSettings};
+use tds_postgres::{CustomColumn, StoreSettings, WriteGuard};
 use tds_zoho::ZohoConfig;
 
 use self::lookup::Reader;
@@ -93,6 +94,9 @@ pub struct Config {
     pub erp_readers: Vec<String>,
     /// `TDS_CUSTOM_COLUMNS`: the custom fields that are columns of the mirror.
     pub custom_columns: Vec<CustomColumn>,
+    /// `TDS_WRITE_GUARD`, default `on`: whether local changes are errors while Zoho is the only place where records are
+    /// changed. `None`: the command leaves the database as it is.
+    pub write_guard: Option<WriteGuard>,
     /// The settings of the log.
     pub log: LogConfig,
 }
@@ -125,6 +129,7 @@ impl Config {
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),
+            write_guard: write_guard::read(&mut reader, serve),
             log: LogConfig::read(&mut reader, environment, serve),
         };
         reader.finish(config)

@@ -78,9 +78,10 @@ settings! {
         "log-format" "TDS_LOG_FORMAT" "Format of the log: text or json [default: text]",
     }
 
-    /// The columns of the mirror.
+    /// The columns of the mirror, and who may write them.
     MIRROR {
         "custom-columns" "TDS_CUSTOM_COLUMNS" "Custom fields as columns of schema erp, comma separated, each as TABLE.FIELD:TYPE [default: none]",
+        "write-guard" "TDS_WRITE_GUARD" "Refuse changes of schema erp by other programs in the mode zoho_primary: on or off [default: on]",
     }
 
     /// The roles that may read the tables of TDS.
