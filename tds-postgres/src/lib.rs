@@ -10,8 +10,11 @@ mod inbox;
 mod maintenance;
 mod measures;
 mod mirror;
+mod mode_names;
 mod money;
 mod organization;
+mod outbound;
+
 mod processes;
 mod queue;
 mod runs;
