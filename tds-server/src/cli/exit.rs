@@ -1,7 +1,7 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage or configuration.
 
 use crate::{
-    app::refusal::{Refusal, names},
+    app::refusal::{Refusal, names, not_writable, unknown_field},
     hint::command,
 };
 
@@ -68,6 +68,11 @@ impl From<Refusal> for Failure {
                 names(&refused),
                 names(&possible).replace(", ", ",")
             )),
+            Refusal::NotWritable { entity, mode } => Self::usage(not_writable(&entity, mode)),
+            Refusal::UnknownField { entity, field, known } => {
+                Self::usage(unknown_field(&entity, &field, &known))
+            }
+            Refusal::NoModeChange => Self::usage("state a mode, --conflict-policy or --field"),
             Refusal::SinceOfFullRun => {
                 Self::usage("--since requires --mode incremental: a full sync reads everything")
             }
