@@ -12,6 +12,7 @@
 //! first pending change. While a record has pending changes, [`crate::mirror::Mirror::apply`] keeps the columns and
 //! child tables that these changes are about, and the outbox keeps the base.
 
+mod answer;
 mod conflict;
 mod entry;
 mod local;
@@ -20,8 +21,10 @@ mod mode;
 mod pairs;
 mod push;
 mod store;
+mod switch;
 mod writer;
 
+pub(crate) use self::answer::differing;
 pub use self::{
     conflict::{Conflict, ConflictId, ConflictStatus, FieldConflict, Resolution, Side, Take},
     entry::{EntryStatus, OutboxEntry, OutboxFilter, OutboxId},
@@ -30,5 +33,6 @@ pub use self::{
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange},
     push::{Link, Operation, Push, Settled, Settlement},
     store::{Modes, Outbox, OutboxOperator},
+    switch::{ModeSwitch, SwitchStep},
     writer::{Awaited, RemoteWriter, Removed, Writable, WriteError, Written},
 };

@@ -9,8 +9,8 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    ListerSettings, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
-    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings,
+    ListerSettings, Postponed, PushHandler, Random, Registry, Relay, RunExecutor, RunSettings, RunWorker,
+    Schedule, ScheduleSpec, Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings,
     lister::Lister,
     lists::Lists,
     verifier::{Verifier, VerifySettings, Watch},
@@ -22,6 +22,7 @@ use crate::{
     hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
+    outbound::{Modes, Outbox, OutboxOperator, RemoteWriter},
     queue::{Queue, Work},
     record::{EntityType, RecordKey},
     runs::{ListLoad, NewRun, Run, RunPlan, RunType, SyncRun, SyncRunOperator},
@@ -47,6 +48,19 @@ pub struct Stores {
     pub mirror: Arc<dyn Mirror>,
     /// What verifications keep; `None` if the stores know no verifications. Runs of that type are then refused.
     pub verify: Option<VerifyStores>,
+    /// The outbox of local changes; `None` if the stores know none. The target then only follows the source.
+    pub outbound: Option<OutboundStores>,
+}
+
+/// The ports of outbound work.
+#[derive(Clone)]
+pub struct OutboundStores {
+    /// The outbox.
+    pub outbox: Arc<dyn Outbox>,
+    /// The modes of the entity types.
+    pub modes: Arc<dyn Modes>,
+    /// The outbox and the conflicts, as operators use them.
+    pub operator: Arc<dyn OutboxOperator>,
 }
 
 /// The ports of verifications.
@@ -76,6 +90,7 @@ impl Stores {
             shared: store,
             mirror: Arc::new(mirror),
             verify: None,
+            outbound: None,
         }
     }
 
@@ -84,6 +99,14 @@ impl Stores {
     pub fn verifying<S: VerifyStore + VerifyOperator + Clone + 'static>(self, store: &S) -> Self {
         let store = Arc::new(store.clone());
         self.with_verify(VerifyStores { store: store.clone(), operator: store, money: None })
+    }
+
+    /// Adds the ports of outbound work from one store.
+    #[must_use]
+    pub fn outbound<S: Outbox + Modes + OutboxOperator + Clone + 'static>(mut self, store: &S) -> Self {
+        let store = Arc::new(store.clone());
+        self.outbound = Some(OutboundStores { outbox: store.clone(), modes: store.clone(), operator: store });
+        self
     }
 
     /// Adds the ports of verifications.
@@ -120,6 +143,24 @@ impl EngineBuilder {
         let handler =
             MirrorHandler::new(Arc::clone(&source), mirror, Arc::clone(&self.clock)).following(follow);
         self.worker.registry = self.worker.registry.with_source(source).with_handler(Arc::new(handler));
+        self
+    }
+
+    /// Adds a writer of the source, which local changes are pushed with. If the records are mirrored, their source has to
+    /// be added first. Without an outbox, the writer is not used.
+    #[must_use]
+    pub fn writer(mut self, writer: Arc<dyn RemoteWriter>) -> Self {
+        let Some(outbound) = &self.stores.outbound else { return self };
+        let entity = &writer.schema().entity;
+        let source = self.worker.registry.source(entity).filter(|_| writer.is_mirrored()).cloned();
+        let handler = PushHandler {
+            outbox: Arc::clone(&outbound.outbox),
+            mirror: Arc::clone(&self.stores.mirror),
+            source,
+            writer,
+            clock: Arc::clone(&self.clock),
+        };
+        self.worker.registry = self.worker.registry.with_handler(Arc::new(handler));
         self
     }
 
@@ -232,6 +273,8 @@ impl EngineBuilder {
         };
         // A builder is built once, so the cell is empty.
         self.followed.get_or_init(|| worker.registry.polled().cloned().collect());
+        let relay = stores.outbound.as_ref().map(|ports| Relay { outbox: Arc::clone(&ports.outbox) });
+        let outbound = stores.outbound.clone();
         let verifier = stores.verify.map(|ports| {
             Arc::new(Verifier {
                 registry: worker.registry.clone(),
@@ -280,6 +323,8 @@ impl EngineBuilder {
             worker: Arc::new(worker),
             runs,
             scheduler: Arc::new(scheduler),
+            relay: relay.map(Arc::new),
+            outbound,
             lists,
             verifier,
             mirror,
@@ -341,6 +386,9 @@ pub struct Engine {
     pub runs: Arc<RunWorker>,
     /// The scheduler, for programs that start the tasks themselves.
     pub scheduler: Arc<Scheduler>,
+    /// The relay of local changes, for programs that start the tasks themselves; `None` without an outbox.
+    pub relay: Option<Arc<Relay>>,
+    outbound: Option<OutboundStores>,
     lists: Lists,
     verifier: Option<Arc<Verifier>>,
     mirror: Arc<dyn Mirror>,
@@ -366,6 +414,12 @@ impl Engine {
             derived: None,
             followed: Arc::default(),
         }
+    }
+
+    /// Returns the ports of outbound work, if the stores have them.
+    #[must_use]
+    pub fn outbound(&self) -> Option<&OutboundStores> {
+        self.outbound.as_ref()
     }
 
     /// Returns the handlers and sources of the engine.
@@ -436,10 +490,16 @@ impl Engine {
 
     /// Runs until the shutdown signal.
     pub async fn run(&self, shutdown: Shutdown) {
+        let relay = async {
+            if let Some(relay) = &self.relay {
+                relay.run(shutdown.clone()).await;
+            }
+        };
         tokio::join!(
             self.worker.run(shutdown.clone()),
             self.runs.run(None, shutdown.clone()),
-            self.scheduler.run(shutdown)
+            self.scheduler.run(shutdown.clone()),
+            relay
         );
     }
 
@@ -449,10 +509,14 @@ impl Engine {
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
-        let Self { worker, runs, scheduler, .. } = self.clone();
+        let Self { worker, runs, scheduler, relay, .. } = self.clone();
         let (for_worker, for_runs) = (shutdown.clone(), shutdown.clone());
         tasks.spawn(async move { worker.run(for_worker).await });
         tasks.spawn(async move { runs.run(None, for_runs).await });
+        if let Some(relay) = relay {
+            let for_relay = shutdown.clone();
+            tasks.spawn(async move { relay.run(for_relay).await });
+        }
         tasks.spawn(async move { scheduler.run(shutdown).await });
         RunningEngine { engine: self, trigger, tasks }
     }

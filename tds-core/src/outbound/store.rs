@@ -1,5 +1,7 @@
 //! The ports of the outbox.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{
@@ -24,8 +26,8 @@ use crate::{
 ///   [`crate::mirror::Mirror::apply`] writes neither the columns nor the child tables that the changes name (all of them,
 ///   if a change names none), and the first such write keeps the base.
 /// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
-///   nothing of an unknown one; the outcome is `ignored`. What the engine itself pushed is applied: see
-///   [`Outbox::settle`].
+///   nothing of an unknown one; the outcome is `ignored`. A read of [`crate::record::Origin::Push`], the answer to a
+///   write of the engine, is applied in every mode.
 /// - A link is stored once: the same local record never gets another id at the source, and two local records never get
 ///   the same one.
 ///
@@ -45,7 +47,7 @@ pub trait Outbox: Send + Sync {
     /// [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push.
     async fn creating(&self, push: &Push) -> Result<()>;
 
     /// Notes that the source refused the create, so the record does not exist there.
@@ -61,14 +63,21 @@ pub trait Outbox: Send + Sync {
 
     /// Ends a push: its changes get their status, the values that the source won are written to the target without
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
-    /// values. The base is forgotten if nothing else of the record is pending.
+    /// values. Rows of child tables that are on both sides keep their local ids.
     ///
-    /// After a push with [`super::Settled::Pushed`], the next [`crate::mirror::Mirror::apply`] of a read of the record by
-    /// the engine is applied in every mode (see [`crate::record::Origin::Push`]).
+    /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
+    ///   those that were captured during the push, is what the mirror has accepted last.
+    /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
+    /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
+    ///   that the next read writes the record anew.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
+
+    /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for
+    /// [`crate::queue::Queue::wait`].
+    async fn wait(&self, timeout: Duration);
 }
 
 /// The modes of the entity types.

@@ -1,0 +1,222 @@
+//! The handler of outbound items: it brings the source to the state of a local record.
+//!
+//! ```text
+//! load ─┬─ shadow ──────────────────────────────────────────────► settle (differences only)
+//!       ├─ delete ── read ── remove ──────────────────────────────► settle
+//!       ├─ no id at the source ── creating ── create ── linked ─┐
+//!       └─ an id ── read ── merge ── update ────────────────────┴─ apply the answer ──► settle
+//! ```
+//!
+//! The process may end at every arrow. The changes of the record stay pending until `settle`, so the push begins again,
+//! reads the source, and finds there what it wrote. A create whose answer did not arrive stays in doubt: it is never
+//! repeated without a search.
+
+mod remove;
+mod shadow;
+mod update;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    handler::{EntityHandler, Handled},
+    mirror::Mirror,
+    outbound::{
+        LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Settled, Settlement, Writable, WriteError,
+        Written, differing,
+    },
+    queue::{Claimed, Direction, Lane, Outcome},
+    record::{Cause, Content, EntityType, Origin, Read, Record, RecordId},
+    source::Source,
+};
+
+/// The shortest and the longest wait of a push for a record that it refers to.
+const SHORTEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long pushes wait that the mode of their entity type does not allow.
+const OTHER_MODE: Duration = Duration::from_secs(60);
+
+/// The handler of the outbound items of one entity type.
+pub struct PushHandler {
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) mirror: Arc<dyn Mirror>,
+    /// The source of the records; `None` if the records are not mirrored.
+    pub(super) source: Option<Arc<dyn Source>>,
+    pub(super) writer: Arc<dyn RemoteWriter>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A push that is being handled.
+struct Pushing<'a> {
+    handler: &'a PushHandler,
+    push: &'a Push,
+    item: &'a Claimed,
+}
+
+#[async_trait]
+impl EntityHandler for PushHandler {
+    fn entity(&self) -> &EntityType {
+        &self.writer.schema().entity
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Outbound
+    }
+
+    async fn handle(&self, item: &Claimed) -> Result<Handled> {
+        let local_id =
+            item.key.id.as_str().parse().map_err(|error| {
+                Error::invalid(format!("{} is no local id", item.key.id)).with_source(error)
+            })?;
+        let Some(push) = self.outbox.load(self.writer.schema(), local_id).await? else {
+            return Ok(Handled::Done(Outcome::Unchanged));
+        };
+        Pushing { handler: self, push: &push, item }.run().await
+    }
+}
+
+impl Pushing<'_> {
+    async fn run(&self) -> Result<Handled> {
+        let push = self.push;
+        match push.mode.mode {
+            Mode::SourcePrimary => {
+                let reason = format!(
+                    "local changes of {} wait: its mode does not write them to the source",
+                    push.entity
+                );
+                return Ok(Handled::Retry { after: OTHER_MODE, reason });
+            }
+            Mode::Shadow => return self.shadow().await,
+            Mode::Bidirectional | Mode::TargetPrimary => {}
+        }
+        let done = match (&push.record, push.operation, &push.link.remote_id) {
+            (None, ..) | (_, Operation::Delete, _) => self.remove().await,
+            (Some(record), Operation::Upsert, None) => self.create(record).await,
+            (Some(record), Operation::Upsert, Some(id)) => self.update(record, id).await,
+        };
+        match done {
+            Ok(outcome) => Ok(Handled::Done(outcome)),
+            Err(WriteError::WaitsFor(awaited)) => Ok(Handled::Retry {
+                after: self.patience(),
+                reason: WriteError::WaitsFor(awaited).to_string(),
+            }),
+            Err(
+                WriteError::Refused(error) | WriteError::InDoubt(error) | WriteError::Partly { error, .. },
+            ) => Err(error),
+        }
+    }
+
+    /// Returns how long the push waits for a record that it refers to: a quarter of the time that it has waited.
+    fn patience(&self) -> Duration {
+        let waited = Duration::try_from(self.handler.clock.now() - self.push.changed_at).unwrap_or_default();
+        (waited / 4).clamp(SHORTEST, LONGEST)
+    }
+
+    async fn create(&self, record: &LocalRecord) -> Result<Outcome, WriteError> {
+        let PushHandler { outbox, writer, .. } = self.handler;
+        let in_doubt = self.push.link.in_doubt;
+        if !in_doubt {
+            // What can be known without a call must not leave a record in doubt.
+            writer.check(record, None)?;
+            outbox.creating(self.push).await?;
+        }
+        let written = match writer.create(record, in_doubt).await {
+            Ok(written) => written,
+            Err(WriteError::Partly { id, error }) => {
+                outbox.linked(self.push, &id).await?;
+                return Err(WriteError::Partly { id, error });
+            }
+            Err(error @ (WriteError::WaitsFor(_) | WriteError::Refused(_))) => {
+                // A refusal says nothing about an earlier create.
+                if !in_doubt {
+                    outbox.not_created(self.push).await?;
+                }
+                return Err(error);
+            }
+            Err(error @ WriteError::InDoubt(_)) => return Err(error),
+        };
+        outbox.linked(self.push, &written.id).await?;
+        let mut settlement = Settlement::new(Settled::Pushed);
+        settlement.differences = self.all_fields(record);
+        self.finish(record, written, settlement).await
+    }
+
+    /// Applies the answer of a write, and settles the push.
+    async fn finish(
+        &self,
+        record: &LocalRecord,
+        written: Written,
+        mut settlement: Settlement,
+    ) -> Result<Outcome, WriteError> {
+        let read = match (written.read, &self.handler.source) {
+            (Some(read), _) => Some(read),
+            (None, Some(_)) => Some(self.read(&written.id).await?),
+            (None, None) => None,
+        };
+        if let Some(read) = read {
+            if let Content::Present(answer) = &read.content {
+                let (fields, rows) = differing(record, answer);
+                settlement.take.extend(fields);
+                settlement.take_rows.extend(rows);
+            }
+            self.apply(read).await?;
+        }
+        self.settle(&settlement).await?;
+        Ok(Outcome::Applied)
+    }
+
+    /// Reads the whole record from the source.
+    async fn read(&self, id: &RecordId) -> Result<Read> {
+        let Some(source) = &self.handler.source else {
+            return Err(Error::internal(format!("{} has no source to read from", self.push.entity)));
+        };
+        let mut reads = source.fetch(std::slice::from_ref(id), Lane::Outbound).await;
+        reads.pop().unwrap_or_else(|| Err(Error::internal("the source returned no result for the record")))
+    }
+
+    /// Writes a read to the mirror. Pending columns stay as they are. An implausible read is left to the next sync of the
+    /// record.
+    async fn apply(&self, mut read: Read) -> Result<()> {
+        let Some(source) = &self.handler.source else { return Ok(()) };
+        read.cause = Some(Cause { item: self.item.id, event: None, origin: Origin::Push, by_run: false });
+        let applied = self.handler.mirror.apply(source.schema(), vec![read]).await;
+        applied.into_iter().next().unwrap_or_else(|| Err(Error::internal("the read has no result"))).map(drop)
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<()> {
+        self.handler.outbox.settle(self.push, settlement).await
+    }
+
+    /// Decodes the base of the merge. A base that cannot be decoded counts as no base.
+    fn base(&self) -> Option<Record> {
+        let (json, shape) = self.push.base.clone()?;
+        let source = self.handler.source.as_ref()?;
+        let at = self.push.changed_at;
+        let payload =
+            crate::record::SourcePayload { shape, observed: crate::record::Observed::Push(at), json };
+        source.decode(&payload).ok()
+    }
+
+    fn is_writable(&self, column: &str, exists: bool) -> bool {
+        self.handler.writer.writable(column, exists) == Writable::Yes
+    }
+
+    /// Returns the columns and child tables that changed and that the source does not take, with the reasons.
+    fn unwritable(&self, columns: &BTreeSet<String>) -> Vec<String> {
+        let reason = |column: &String| match self.handler.writer.writable(column, true) {
+            Writable::Yes => None,
+            Writable::No(reason) => Some(format!("{column} cannot be written: {reason}")),
+        };
+        columns.iter().filter_map(reason).collect()
+    }
+}
+
+impl From<Error> for WriteError {
+    /// A failure of a store or of a read: nothing was written by it.
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}

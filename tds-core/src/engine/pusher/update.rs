@@ -1,0 +1,142 @@
+//! The change of a record that exists at the source.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Pushing, remove::PRESENCE};
+use crate::{
+    error::Error,
+    outbound::{
+        ConflictPolicy, FieldConflict, LocalRecord, Merge, Mode, Settled, Settlement, Side, Stance,
+        WriteError, merge,
+    },
+    queue::Outcome,
+    record::{Content, Read, Record, RecordId, same_value},
+};
+
+impl Pushing<'_> {
+    pub(super) async fn update(&self, record: &LocalRecord, id: &RecordId) -> Result<Outcome, WriteError> {
+        if self.handler.source.is_none() {
+            return self.refuse_change();
+        }
+        let read = self.read(id).await?;
+        let Content::Present(remote) = read.content.clone() else {
+            return self.gone(read).await;
+        };
+        let merge = self.merge(record, &remote);
+        let mut settlement = Settlement::new(Settled::Parked);
+        settlement.conflicts.clone_from(&merge.conflicts);
+        settlement.differences.clone_from(&merge.differences);
+        if merge.waits_for_a_person() {
+            self.settle(&settlement).await?;
+            return Ok(Outcome::Unchanged);
+        }
+        settlement.take.clone_from(&merge.take);
+        settlement.take_rows.clone_from(&merge.take_rows);
+        let refused = self.refused(record, &remote);
+        if merge.push.is_empty() {
+            if !refused.is_empty() {
+                let text =
+                    format!("nothing that changed can be written to the source: {}", refused.join("; "));
+                return Err(WriteError::Refused(Error::invalid(text)));
+            }
+            settlement.settled = Settled::Unchanged;
+            self.apply(read).await?;
+            self.settle(&settlement).await?;
+            return Ok(Outcome::Unchanged);
+        }
+        settlement.settled = Settled::Pushed;
+        settlement.note = (!refused.is_empty()).then(|| refused.join("; "));
+        let merged = merged(record, &remote, &merge);
+        let written = self.handler.writer.update(&merged, &merge.push).await?;
+        self.finish(&merged, written, settlement).await
+    }
+
+    fn merge(&self, record: &LocalRecord, remote: &Record) -> Merge {
+        let push = self.push;
+        let writable = |column: &str| self.is_writable(column, true);
+        let decide = |field: &str, source: &Value| match push.decisions.get(field) {
+            // The decision was about this value of the source and about no later one.
+            Some((value, side)) if same_value(value, source) => Some(*side),
+            _ => match push.mode.policy_of(field) {
+                ConflictPolicy::SourceWins => Some(Side::Source),
+                ConflictPolicy::TargetWins => Some(Side::Target),
+                ConflictPolicy::NewestWins => Some(self.newest(remote)),
+                ConflictPolicy::Manual => None,
+            },
+        };
+        let stance = Stance { touched: push.fields.as_ref(), writable: &writable, decide: &decide };
+        if push.mode.mode == Mode::TargetPrimary {
+            // Without a base, what was touched goes to the source. What others changed there stays, as drift.
+            let mut merge = merge(None, record, remote, &stance);
+            merge.take.retain(|column, _| !writable(column));
+            merge.take_rows.clear();
+            return merge;
+        }
+        merge(self.base().as_ref(), record, remote, &stance)
+    }
+
+    /// Returns why columns that were changed in the target are not written: their names and the reasons.
+    fn refused(&self, record: &LocalRecord, remote: &Record) -> Vec<String> {
+        let differs = |column: &&String| {
+            remote
+                .fields
+                .get(*column)
+                .is_some_and(|source| !same_value(source, record.fields.get(*column).unwrap_or(&Value::Null)))
+        };
+        let touched: BTreeSet<String> = self.push.fields.iter().flatten().filter(differs).cloned().collect();
+        self.unwritable(&touched)
+    }
+
+    fn refuse_change(&self) -> Result<Outcome, WriteError> {
+        let touched: BTreeSet<String> = self.push.fields.clone().unwrap_or_default();
+        let mut reasons = self.unwritable(&touched);
+        if reasons.is_empty() {
+            reasons.push("records of this type never change: enter a new one".to_owned());
+        }
+        Err(WriteError::Refused(Error::invalid(reasons.join("; "))))
+    }
+
+    /// Decides on a record that was changed in the target and removed at the source.
+    async fn gone(&self, read: Read) -> Result<Outcome, WriteError> {
+        let push = self.push;
+        let decided = push.decisions.get(PRESENCE).map(|(_, side)| *side);
+        let policy = push.mode.policy_of(PRESENCE);
+        let winner = match (decided, policy) {
+            (Some(side), _) => Some(side),
+            (None, ConflictPolicy::SourceWins) => Some(Side::Source),
+            (None, ConflictPolicy::Manual) if push.mode.mode == Mode::Bidirectional => None,
+            (None, _) => Some(Side::Target),
+        };
+        if winner == Some(Side::Target) {
+            let text = "the record was deleted at the source, and a deleted record cannot be changed: delete it here \
+                        as well, or copy it as a new record";
+            return Err(WriteError::Refused(Error::invalid(text)));
+        }
+        let settled = if winner.is_some() { Settled::Unchanged } else { Settled::Parked };
+        let mut settlement = Settlement::new(settled);
+        settlement.conflicts.push(FieldConflict {
+            field: PRESENCE.to_owned(),
+            base: Value::Null,
+            target: Value::Null,
+            source: Value::Bool(true),
+            winner,
+        });
+        self.settle(&settlement).await?;
+        if winner.is_some() {
+            self.apply(read).await?;
+        }
+        Ok(Outcome::Unchanged)
+    }
+}
+
+/// Returns the record to write: the target's, with what comes from the source.
+fn merged(record: &LocalRecord, remote: &Record, merge: &Merge) -> LocalRecord {
+    let mut merged = record.clone();
+    merged.fields.extend(merge.take.clone());
+    merged.children.extend(merge.take_rows.clone());
+    merged.children.extend(merge.push_rows.clone());
+    merged.remote_status = remote.fields.get("status").and_then(Value::as_str).map(str::to_owned);
+    merged
+}
