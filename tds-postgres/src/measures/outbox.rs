@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{Row as _, postgres::PgRow};
 use tds_core::{
     measures::{OutboxCounts, RefusedChanges, ShadowFigures},
+    outbound::WOULD_BE_REFUSED,
     record::EntityType,
 };
 
@@ -50,7 +51,7 @@ pub(super) async fn counts(database: &Database) -> Result<BTreeMap<EntityType, O
 
 /// Returns what would have been pushed in these seconds before now.
 pub(super) async fn shadow(database: &Database, within: f64) -> Result<ShadowFigures, sqlx::Error> {
-    let refused = SHADOW_REFUSAL;
+    let refused = WOULD_BE_REFUSED;
     let entities: Vec<String> = sqlx::query_scalar(SHADOWED).fetch_all(database).await?;
     let found = sqlx::query(SHADOW).bind(within).bind(refused).fetch_one(database).await?;
     let reasons = sqlx::query(REASONS).bind(within).bind(refused).bind(REASONS_SHOWN);

@@ -3,6 +3,8 @@
 //! The engine knows a source and a target. People know Zoho and the ERP, so the names that the API and the command line
 //! use are given here.
 
+mod switch;
+
 use std::collections::BTreeMap;
 
 use tds_core::{
@@ -14,6 +16,7 @@ use tds_zoho::{
     write::{Contract, contract_of},
 };
 
+pub(crate) use self::switch::Switch;
 use super::{
     refusal::Refusal,
     services::{OutboundPorts, Ports},

@@ -126,7 +126,7 @@ fn the_document_is_the_reviewed_one() {
 
 /// Returns `true` for addresses that serve pages and files instead of the API.
 fn is_page(path: &str) -> bool {
-    ["/", "/readiness"].contains(&path)
+    ["/", "/conflicts", "/readiness"].contains(&path)
         || path.starts_with("/assets/")
         || path.starts_with("/docs")
         || path == "/openapi.json"
