@@ -66,7 +66,8 @@ pub trait Outbox: Send + Sync {
     /// values. Rows of child tables that are on both sides keep their local ids.
     ///
     /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
-    ///   those that were captured during the push, is what the mirror has accepted last.
+    ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
+    ///   not written because of a later local change, the base stays as it was, so that the next push finds the conflict.
     /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
     /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
     ///   that the next read writes the record anew.
