@@ -139,9 +139,7 @@ impl Directions {
         });
         match unknown {
             None => Ok(()),
-            Some(field) => {
-                Err(Refusal::UnknownField { entity: entity.clone(), field: field.clone(), known })
-            }
+            Some(field) => Err(Refusal::UnknownField { entity: entity.clone(), field: field.clone(), known }),
         }
     }
 

@@ -72,10 +72,15 @@ pub(crate) fn not_writable(entity: &EntityType, mode: &str) -> String {
 /// Says that TDS does not write a field of an entity type, and which it writes.
 pub(crate) fn unknown_field(entity: &EntityType, field: &str, known: &[&str]) -> String {
     if known.is_empty() {
-        return format!("{field:?} has no policy: TDS does not write {entity} to Zoho, so they have no conflicts");
+        return format!(
+            "{field:?} has no policy: TDS does not write {entity} to Zoho, so they have no conflicts"
+        );
     }
     let ending = ending(field, known.iter().copied());
-    format!("{field:?} is not one of the fields of {entity} that TDS writes to Zoho: {}{ending}", known.join(", "))
+    format!(
+        "{field:?} is not one of the fields of {entity} that TDS writes to Zoho: {}{ending}",
+        known.join(", ")
+    )
 }
 
 /// Returns names as a list in a sentence.

@@ -116,7 +116,11 @@ impl ResolveArgs {
             let value = conflict.fields.iter().find(|one| one.field == field).map(|one| value_of(one, &text));
             let value = value.ok_or_else(|| {
                 let known: Vec<&str> = conflict.fields.iter().map(|one| one.field.as_str()).collect();
-                Failure::usage(format!("{field:?} is not a field of conflict {}: {}", self.id, known.join(", ")))
+                Failure::usage(format!(
+                    "{field:?} is not a field of conflict {}: {}",
+                    self.id,
+                    known.join(", ")
+                ))
             })?;
             fields.insert(field, value);
         }
@@ -138,7 +142,11 @@ fn value_of(field: &FieldConflict, text: &str) -> Value {
     }
     let holds_texts = [&field.base, &field.target, &field.source].into_iter().any(Value::is_string);
     let as_text = || Value::String(text.to_owned());
-    if holds_texts && !text.starts_with('"') { as_text() } else { serde_json::from_str(text).unwrap_or_else(|_| as_text()) }
+    if holds_texts && !text.starts_with('"') {
+        as_text()
+    } else {
+        serde_json::from_str(text).unwrap_or_else(|_| as_text())
+    }
 }
 
 fn print(conflict: Conflict, json: bool) -> CommandResult {
@@ -195,7 +203,13 @@ mod tests {
     use super::*;
 
     fn field(erp: Value) -> FieldConflict {
-        FieldConflict { field: "f".to_owned(), base: json!(null), target: erp, source: json!(null), winner: None }
+        FieldConflict {
+            field: "f".to_owned(),
+            base: json!(null),
+            target: erp,
+            source: json!(null),
+            winner: None,
+        }
     }
 
     #[test]

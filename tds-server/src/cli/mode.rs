@@ -139,7 +139,11 @@ async fn show(directions: &Directions, entity: Option<&EntityType>, json: bool) 
         Some(entity) => vec![directions.mode(entity).await?],
         None => directions.modes().await?,
     };
-    if json { output::json(&dto::ModeList::from(modes)) } else { output::data(&output::table(COLUMNS, &modes)) }
+    if json {
+        output::json(&dto::ModeList::from(modes))
+    } else {
+        output::data(&output::table(COLUMNS, &modes))
+    }
 }
 
 impl SetArgs {
@@ -182,15 +186,11 @@ impl SwitchArgs {
         let shutdown = signals::shutdown()?;
         let engine = Engine::build(&config, entities).await?;
         let services = &engine.services;
-        let directions =
-            Directions { ports: services.ports.clone(), catalogue: services.catalogue.clone() };
+        let directions = Directions { ports: services.ports.clone(), catalogue: services.catalogue.clone() };
         let switch = Switch { entity: &self.entity, mode: self.mode, patience: self.wait };
         let verify = || async {
-            let request = Request {
-                entities: Some(vec![self.entity.clone()]),
-                repair: false,
-                requested_by: "cli",
-            };
+            let request =
+                Request { entities: Some(vec![self.entity.clone()]), repair: false, requested_by: "cli" };
             let compared: CommandResult<VerificationReport> = compare(&engine, request, &shutdown).await;
             compared.map_err(Failure::into_error)
         };

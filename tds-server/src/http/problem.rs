@@ -273,7 +273,9 @@ impl From<Refusal> for Problem {
                 names(&refused),
                 names(&possible)
             )),
-            Refusal::NotWritable { entity, mode } => Self::invalid(format!("{}.", not_writable(&entity, mode))),
+            Refusal::NotWritable { entity, mode } => {
+                Self::invalid(format!("{}.", not_writable(&entity, mode)))
+            }
             Refusal::UnknownField { entity, field, known } => {
                 Self::invalid(unknown_field(&entity, &field, &known))
             }

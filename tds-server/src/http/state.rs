@@ -97,10 +97,7 @@ impl AppState {
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             explain: Explain { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             dry_run: DryRun(services.clone()),
-            directions: Directions {
-                ports: services.ports.clone(),
-                catalogue: services.catalogue.clone(),
-            },
+            directions: Directions { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             local_changes: LocalChanges(services.ports.clone()),
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),

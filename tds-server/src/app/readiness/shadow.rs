@@ -21,7 +21,9 @@ pub(super) fn check(shadow: &ShadowFigures) -> Option<Check> {
                         will in two-way sync.";
             (Unknown, format!("In the mode shadow: {}. {text}", names.join(", ")))
         }
-        (_, 0) => (Pass, format!("{computed} captured in the mode shadow, and Zoho would have taken each of them.")),
+        (_, 0) => {
+            (Pass, format!("{computed} captured in the mode shadow, and Zoho would have taken each of them."))
+        }
         (_, refused) => {
             let reasons: Vec<String> = shadow
                 .reasons
@@ -30,8 +32,18 @@ pub(super) fn check(shadow: &ShadowFigures) -> Option<Check> {
                 .collect();
             let text = "tds-server outbox list --status shadow shows them, and tds-server outbox show ID what would have \
                         been written.";
-            let most = if reasons.is_empty() { String::new() } else { format!(" Most often {}.", reasons.join("; ")) };
-            (Fail, format!("{computed} captured in the mode shadow; {} would have been refused.{most} {text}", whole(refused)))
+            let most = if reasons.is_empty() {
+                String::new()
+            } else {
+                format!(" Most often {}.", reasons.join("; "))
+            };
+            (
+                Fail,
+                format!(
+                    "{computed} captured in the mode shadow; {} would have been refused.{most} {text}",
+                    whole(refused)
+                ),
+            )
         }
     };
     Some(Check {
@@ -71,8 +83,11 @@ mod tests {
         let good = check(&shadow).expect("a check");
         assert_eq!((good.status, good.value), (Pass, Some(0.0)));
         shadow.refused = 1;
-        shadow.reasons =
-            vec![RefusedChanges { entity: INVOICES, reason: "balance cannot be written".to_owned(), count: 1 }];
+        shadow.reasons = vec![RefusedChanges {
+            entity: INVOICES,
+            reason: "balance cannot be written".to_owned(),
+            count: 1,
+        }];
         let bad = check(&shadow).expect("a check");
         assert_eq!((bad.status, bad.value), (Fail, Some(1.0)));
         assert!(bad.hint.contains("1,200") && bad.hint.contains("balance cannot be written"), "{}", bad.hint);

@@ -66,7 +66,12 @@ pub(crate) async fn set(
     let change = ModeChange {
         entity: known_entity(state.services.engine.registry(), &body.entity_type)?,
         mode: one_of("mode", body.mode.as_deref(), &Mode::ALL, mode_name)?,
-        policy: one_of("conflict_policy", body.conflict_policy.as_deref(), &ConflictPolicy::ALL, policy_name)?,
+        policy: one_of(
+            "conflict_policy",
+            body.conflict_policy.as_deref(),
+            &ConflictPolicy::ALL,
+            policy_name,
+        )?,
         fields: fields.transpose()?,
         epoch: body.epoch,
     };
