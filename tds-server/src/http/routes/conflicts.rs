@@ -38,10 +38,11 @@ pub(crate) struct ConflictQuery {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResolutionBody {
-    /// Whose values are taken. With `merge`, `fields` has to name a value for every field of the conflict
+    // With `merge`, `fields` has to name a value for every field of the conflict.
     #[schema(inline, value_type = dto::TakeName, example = "zoho")]
     take: String,
-    /// The values of single fields, whatever `take` says. A field of a child row takes a value of one of the two sides
+    /// The values of single fields, whatever `take` says. With `merge`, every field of the conflict needs a value. A field
+    /// of a child row takes a value of one of the two sides
     #[serde(default)]
     fields: BTreeMap<String, Value>,
 }
