@@ -15,6 +15,9 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
+/// The time for which reads of unknown records are put off after a create whose outcome is not known.
+pub const CREATE_SETTLES: Duration = Duration::from_secs(60);
+
 /// The outbox, as the engine uses it.
 ///
 /// # Contract
@@ -24,7 +27,9 @@ use crate::{
 /// - A change that was captured is pending until [`Outbox::settle`] names it.
 /// - While a record has pending changes and its entity type is in the mode `bidirectional`,
 ///   [`crate::mirror::Mirror::apply`] writes neither the columns nor the child tables that the changes name (all of them,
-///   if a change names none), and the first such write keeps the base.
+///   if a change names none), and no tombstone. The first such write keeps the base. Parked changes count as pending.
+/// - While the outcome of a create is not known, a read of an unknown record of its entity type is put off with an error
+///   of kind `Locked`, for at most [`CREATE_SETTLES`] after the create was sent: the record may be the created one.
 /// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
 ///   nothing of an unknown one; the outcome is `ignored`. A read of [`crate::record::Origin::Push`], the answer to a
 ///   write of the engine, is applied in every mode.
@@ -39,8 +44,8 @@ pub trait Outbox: Send + Sync {
     /// Changes of a record that has an item are folded into it. Returns the number of changes.
     async fn relay(&self, limit: usize) -> Result<usize>;
 
-    /// Returns what is pending of a record, in one state of the store; `None` if nothing is. The first load of a record
-    /// gives it its key.
+    /// Returns what is pending of a record, in one state of the store; `None` if nothing is, or if everything that is
+    /// pending is parked. Parked changes are loaded together with newer ones. The first load of a record gives it its key.
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
 
     /// Notes that a create of the record is about to be sent. From here until [`Outbox::linked`] or
@@ -63,7 +68,8 @@ pub trait Outbox: Send + Sync {
 
     /// Ends a push: its changes get their status, the values that the source won are written to the target without
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
-    /// values. Rows of child tables that are on both sides keep their local ids.
+    /// values. Rows of child tables that are on both sides keep their local ids. A push whose changes have all ended
+    /// already changes nothing.
     ///
     /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
     ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
