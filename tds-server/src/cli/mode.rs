@@ -60,8 +60,8 @@ enum ModeAction {
     #[command(args = flags(&[ENTITIES, VERIFY, ZOHO, WORKER, MIRROR, ACCESS, DATABASE]), after_help = "Example:\n  \
         tds-server mode switch invoices bidirectional\n\n\
         Exit status 1: the mode was not changed, because something differs, waits for a person or does not end. The\n\
-        command says what, and what to do. A server has to work on the database, because the switch waits until the\n\
-        queue has nothing of the entity type. If the command ends between pause and resume, use tds-server resume.")]
+        command says what, and what to do. Where there are local changes, a server has to push them: the switch waits\n\
+        until Zoho has them. If the command ends between pause and resume, use tds-server resume ENTITY.")]
     Switch(SwitchArgs),
 }
 
@@ -91,7 +91,7 @@ struct SwitchArgs {
     /// Mode: zoho_primary, shadow, bidirectional or erp_primary
     #[arg(value_parser = parse::one_of(Mode::ALL, mode_name))]
     mode: Mode,
-    /// How long to wait for local changes and items that are under way
+    /// How long to wait for local changes that are under way
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse::duration)]
     wait: Duration,
     /// Print the modes of all entity types as JSON, in the format of the API

@@ -68,6 +68,7 @@ async fn answers_have_the_keys_that_the_document_names() {
         ("/api/zoho/sync/stats".to_owned(), "/queue", "StatusCounts"),
         ("/api/zoho/sync/stats".to_owned(), "/api_budget", "ApiBudget"),
         ("/api/zoho/sync/stats".to_owned(), "/activity/products", "EntityActivity"),
+        ("/api/zoho/sync/modes".to_owned(), "/modes/0", "SyncDirection"),
         ("/api/zoho/verify/latest".to_owned(), "", "VerificationReport"),
         ("/api/zoho/verify/latest".to_owned(), "/entities/0", "ComparedEntity"),
         ("/api/zoho/verify/latest".to_owned(), "/entities/0/drift", "DriftCounts"),

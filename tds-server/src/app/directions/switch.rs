@@ -65,7 +65,7 @@ impl Directions {
 fn begins(step: SwitchStep, mode: Mode) -> String {
     let what = match step {
         SwitchStep::Check => "looking for dead letters and open conflicts",
-        SwitchStep::Drain => "waiting for local changes and items that are under way",
+        SwitchStep::Drain => "waiting for local changes that are under way",
         SwitchStep::Verify => "comparing both sides",
         SwitchStep::Money => "checking the sums of money",
         SwitchStep::Pause => "paused; looking for changes that were made in the meantime",
@@ -79,7 +79,7 @@ fn begins(step: SwitchStep, mode: Mode) -> String {
 fn commands(step: SwitchStep, entity: &EntityType) -> String {
     let commands: &[&str] = match step {
         SwitchStep::Check => &["queue list --status dead_letter", "conflicts list --status open"],
-        SwitchStep::Drain | SwitchStep::Pause => &["outbox list --status pending", "queue list"],
+        SwitchStep::Drain | SwitchStep::Pause => &["outbox list --status pending"],
         SwitchStep::Verify => &["verify --repair"],
         // The money has no command of its own, and what the last two steps refuse says everything.
         SwitchStep::Money => return "; docs/operations/money.md says how".to_owned(),
