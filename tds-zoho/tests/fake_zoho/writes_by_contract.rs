@@ -110,7 +110,7 @@ impl Shop {
     }
 }
 
-fn module(entity: &str) -> Module {
+pub(crate) fn module(entity: &str) -> Module {
     MODULES.iter().find(|(name, _)| *name == entity).expect("a module").1
 }
 

@@ -7,7 +7,7 @@ use tds_core::{
     error::Retry,
     outbound::{LocalRecord, WriteError},
 };
-use tds_zoho::testkit::{Fault, Module, sample};
+use tds_zoho::testkit::{Fault, Module, TokenRules, sample};
 
 use crate::{
     local::{Ids, local},
@@ -38,6 +38,7 @@ pub(crate) fn faults() -> Vec<(Fault, bool)> {
 
 pub(crate) async fn shop() -> (Caller, Ids) {
     let caller = Caller::new().await;
+    caller.fake.set_token_rules(TokenRules { mints_per_ten_minutes: usize::MAX, ..TokenRules::default() });
     let tax = caller.fake.put(Module::TAXES, sample::tax(5));
     let customer = caller.fake.put_contact(sample::contact(1, sample::ContactKind::Customer));
     let vendor = caller.fake.put_contact(sample::contact(1, sample::ContactKind::Vendor));
