@@ -155,10 +155,8 @@ async fn shadow(shop: &Both) {
 
 /// Both sides write: creates that refer to each other, edits on both sides, and echoes that do not bounce.
 async fn phase_two(shop: &Both) -> Entered {
-    for (entity, more) in [("sales_orders", Some("manual")), ("customers", None)] {
-        let mut arguments = vec!["mode", "switch", entity, "bidirectional"];
-        arguments.extend(more.iter().flat_map(|policy| ["--conflict-policy", policy]));
-        let (status, stdout, stderr) = shop.server.told(&arguments).await;
+    for entity in ["sales_orders", "products"] {
+        let (status, stdout, stderr) = shop.server.told(&["mode", "switch", entity, "bidirectional"]).await;
         assert_eq!(status, 0, "{entity}: {stdout}{stderr}");
     }
     shop.set_modes("bidirectional").await;
