@@ -38,7 +38,7 @@ const COMPANY: (&str, &str) = ("company_name", "company_name");
 const DESCRIPTION: (&str, &str) = ("description", "description");
 
 /// Every entity type that can be written, except stock.
-pub(crate) const KINDS: [Kind; 11] = [
+pub(crate) static KINDS: [Kind; 11] = [
     kind(
         "sales_orders",
         "sales_orders",
