@@ -11,6 +11,7 @@ mod history;
 mod inbox;
 mod item;
 mod mirror;
+mod outbound;
 mod progress;
 mod queue;
 mod queue_maintenance;
@@ -41,7 +42,7 @@ use crate::{
     record::{EntityType, Fields, Payload, RecordId, RecordKey},
 };
 
-/// Inbox, queue, runs, schedules, budgets and mirror in memory. Clones share their contents.
+/// Inbox, queue, outbox, runs, schedules, budgets and mirror in memory. Clones share their contents.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -104,7 +105,7 @@ impl MemoryStore {
     /// Returns the sync state of a record.
     #[must_use]
     pub fn sync_state(&self, key: &RecordKey) -> Option<SyncState> {
-        Some(self.state().records.get(key)?.state.clone())
+        self.state().records.get(key)?.state.clone()
     }
 
     /// Stores the sync state of a record whose rows are in a mirror outside this store, if it changed, together with

@@ -32,7 +32,7 @@ pub use self::{
     merge::{Merge, Stance, merge},
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange},
     push::{Link, Operation, Push, Settled, Settlement},
-    store::{Modes, Outbox, OutboxOperator},
+    store::{CREATE_SETTLES, Modes, Outbox, OutboxOperator},
     switch::{ModeSwitch, SwitchStep},
     writer::{Awaited, RemoteWriter, Removed, Writable, WriteError, Written},
 };

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tds_core::{
     memory::{MemoryStore, Row},
+    mirror::MirrorSchema,
     record::{EntityType, Fields, RecordId},
     testkit::{
         ManualClock,
@@ -26,7 +27,7 @@ pub(crate) struct Memory {
 pub(crate) async fn memory() -> Memory {
     let clock = ManualClock::default();
     let store = MemoryStore::new(Arc::new(clock.clone()));
-    let stores = Stores::new(&store, store.clone()).with_history(store.clone());
+    let stores = Stores::new(&store, store.clone()).with_history(store.clone()).with_outbound(store.clone());
     Memory { store, clock, stores }
 }
 
@@ -34,6 +35,13 @@ pub(crate) async fn memory() -> Memory {
 fn entity_of(table: &str) -> EntityType {
     let name = if table == "price_lists" { "prices" } else { table };
     name.parse().expect("an entity type")
+}
+
+/// Returns the columns of a row, with the time of its deletion.
+fn with_presence(row: &Row) -> Fields {
+    let mut fields = row.fields.clone();
+    fields.extend(row.deleted_at.map(|at| ("deleted_at".to_owned(), json!(at.to_string()))));
+    fields
 }
 
 #[async_trait]
@@ -50,11 +58,7 @@ impl Harness for Memory {
         let id = RecordId::new(id);
         let Some(owner) = owner else {
             let row = self.store.row(&entity_of(table), &id);
-            let value = |row: Row| match column {
-                "deleted_at" => row.deleted_at.map(|at| json!(at.to_string())),
-                _ => row.fields.get(column).cloned(),
-            };
-            return row.and_then(value).into_iter().collect();
+            return row.and_then(|row| with_presence(&row).remove(column)).into_iter().collect();
         };
         let rows = self.store.children(table, &id);
         assert!(rows.iter().all(|row| row[owner] == id.as_str()), "every child names its owner");
@@ -63,6 +67,46 @@ impl Harness for Memory {
 
     async fn change_column(&self, table: &str, id: &str, column: &str, value: &str) {
         self.store.edit(&entity_of(table), &RecordId::new(id), column, json!(value));
+    }
+
+    async fn write_local(
+        &self,
+        schema: &MirrorSchema,
+        local_id: Option<i64>,
+        fields: Fields,
+        rows: Option<Vec<Fields>>,
+    ) -> i64 {
+        let table = schema.children.first().map(|child| child.table.to_owned());
+        let children = table.zip(rows).into_iter().collect();
+        let Some(local_id) = local_id else { return self.store.insert_local(schema, fields, children) };
+        assert!(self.store.update_local(schema, local_id, fields, children), "there is such a row");
+        local_id
+    }
+
+    async fn delete_local(&self, schema: &MirrorSchema, local_id: i64, tombstone: bool) {
+        assert!(self.store.delete_local(&schema.entity, local_id, tombstone), "there is such a row");
+    }
+
+    async fn local_id(&self, schema: &MirrorSchema, id: &str) -> Option<i64> {
+        let local_id = self.store.local_id(&schema.entity, &RecordId::new(id))?;
+        self.store.local_row(&schema.entity, local_id).map(|_| local_id)
+    }
+
+    async fn local_values(
+        &self,
+        schema: &MirrorSchema,
+        local_id: i64,
+        child: bool,
+        column: &str,
+    ) -> Vec<Value> {
+        let rows = match schema.children.first().filter(|_| child) {
+            Some(child) => self.store.local_rows(&schema.entity, local_id, child.table),
+            None => {
+                let row = self.store.local_row(&schema.entity, local_id);
+                row.into_iter().map(|row| with_presence(&row)).collect()
+            }
+        };
+        rows.iter().filter_map(|row| row.get(column).cloned()).collect()
     }
 
     async fn refused_columns(&self, id: &str) -> Fields {

@@ -39,9 +39,9 @@ impl RecordHistory for MemoryStore {
         let older = entries.len().saturating_sub(window.limit);
         let row = known.and_then(|known| known.row.as_ref());
         let record = KnownRecord {
+            local_id: state.outbound.local_id(&key),
             key,
-            local_id: None,
-            state: known.map(|known| known.state.clone()),
+            state: known.and_then(|known| known.state.clone()),
             first_seen_at: known.map(|known| known.first_seen_at),
             deleted_at: row.and_then(|row| row.deleted_at),
             row: row.map(|row| simple(&row.fields)),

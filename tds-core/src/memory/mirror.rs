@@ -6,10 +6,11 @@ use async_trait::async_trait;
 
 use super::{
     MemoryStore, Row,
+    outbound::Scope,
     state::{MirrorRecord, State},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result, Retry},
     guard::{SyncState, Verdict, VerdictKind, judge, report_unusual},
     history::{Happening, HistoryEntry},
     mirror::{
@@ -17,7 +18,9 @@ use crate::{
         follow_ups,
     },
     queue::Outcome,
-    record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape, same_value},
+    record::{
+        Content, DateRange, EntityType, Fields, Origin, Read, Record, RecordId, RecordKey, Shape, same_value,
+    },
 };
 
 #[async_trait]
@@ -26,7 +29,7 @@ impl Mirror for MemoryStore {
         let state = self.state();
         let known = ids.iter().filter_map(|id| {
             let record = state.records.get(&RecordKey::new(entity.clone(), id.clone()))?;
-            Some((id.clone(), record.state.clone()))
+            Some((id.clone(), record.state.clone()?))
         });
         Ok(known.collect())
     }
@@ -45,7 +48,8 @@ impl Mirror for MemoryStore {
     ) -> Result<Option<RecordCount>> {
         let state = self.state();
         let live = || {
-            state.records.iter().filter(|(key, known)| key.entity == schema.entity && !known.state.deleted)
+            let own = state.records.iter().filter(|(key, _)| key.entity == schema.entity);
+            own.filter(|(_, known)| known.state.as_ref().is_some_and(|state| !state.deleted))
         };
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let in_range = |column: &str, dates: DateRange| {
@@ -79,8 +83,9 @@ impl State {
     /// deleted, because it may have no rows at all.
     fn presence(&self, schema: &MirrorSchema, key: &RecordKey) -> Presence {
         let known = self.records.get(key);
+        let is_deleted = |known: &MirrorRecord| known.state.as_ref().is_some_and(|state| state.deleted);
         match known {
-            Some(known) if schema.head.is_none() && known.state.deleted => Presence::Deleted,
+            Some(known) if schema.head.is_none() && is_deleted(known) => Presence::Deleted,
             Some(_) if schema.head.is_none() => Presence::Live,
             Some(MirrorRecord { row: Some(row), .. }) if row.deleted_at.is_some() => Presence::Deleted,
             Some(MirrorRecord { row: Some(_), .. }) => Presence::Live,
@@ -88,11 +93,34 @@ impl State {
         }
     }
 
+    /// Returns what may be written of a record that was read.
+    fn scope_of(&mut self, schema: &MirrorSchema, read: &Read) -> Result<Scope> {
+        if schema.head.is_none() {
+            return Ok(Scope::Except(Vec::new()));
+        }
+        self.outbound.see(schema);
+        let is_known = self.outbound.local_id(&read.key).is_some();
+        if !is_known && read.content != Content::Absent && self.outbound.puts_off(&schema.entity, self.now.0)
+        {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                Retry::Transient { retry_after: None },
+                format!("{} may be the record that is being created", read.key),
+            ));
+        }
+        Ok(self.outbound.scope(&read.key, read.origin() == Origin::Push))
+    }
+
+    fn row_mut(&mut self, key: &RecordKey) -> Option<&mut Row> {
+        self.records.get_mut(key).and_then(|known| known.row.as_mut())
+    }
+
     fn apply_read(&mut self, schema: &MirrorSchema, read: Read) -> Result<Applied> {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
-        let previous = self.records.get(&read.key).map(|known| known.state.clone());
+        let previous = self.records.get(&read.key).and_then(|known| known.state.clone());
+        let scope = self.scope_of(schema, &read)?;
         let rows =
             |table: &str| self.children.get(&(table.to_owned(), read.key.id.clone())).map_or(0, Vec::len);
         let shrinks = |record: &Record| schema.shrinks(record, rows);
@@ -103,11 +131,11 @@ impl State {
         for later in follow_ups(previous.as_ref(), next.as_ref().or(previous.as_ref()), &read, verdict) {
             self.place_later(later);
         }
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|_| !matches!(scope, Scope::Nothing)) {
             self.remember(&read.key, next);
         }
         report_unusual(previous.as_ref(), &read, verdict);
-        let (applied, written) = self.write(schema, &read, verdict, previous.as_ref());
+        let (applied, written) = self.write(schema, &read, (verdict, &scope), previous.as_ref());
         self.decide(&read, verdict, previous.as_ref(), (applied, written));
         Ok(applied)
     }
@@ -117,7 +145,7 @@ impl State {
         &mut self,
         schema: &MirrorSchema,
         read: &Read,
-        verdict: Verdict,
+        (verdict, scope): (Verdict, &Scope),
         previous: Option<&SyncState>,
     ) -> (Applied, Option<Written>) {
         let (stable, volatile) = match verdict {
@@ -125,7 +153,7 @@ impl State {
             Verdict::Stale => return (Applied::Done(Outcome::Stale), None),
             Verdict::Unchanged => {
                 // Something other than the sync may have restored the row of a record that is known to be gone.
-                if read.content == Content::Absent {
+                if read.content == Content::Absent && scope.writes_whole_rows() {
                     self.write_tombstone(schema, &read.key);
                 }
                 return (Applied::Done(Outcome::Unchanged), None);
@@ -133,12 +161,26 @@ impl State {
             Verdict::Apply { stable, volatile } => (stable, volatile),
         };
         let Content::Present(record) = &read.content else {
-            self.write_tombstone(schema, &read.key);
+            match scope {
+                Scope::Volatile | Scope::Nothing => return (Applied::Done(Outcome::Ignored), None),
+                Scope::Except(_) if scope.is_held() => return (Applied::Done(Outcome::Unchanged), None),
+                Scope::Except(_) => self.write_tombstone(schema, &read.key),
+            }
             return (Applied::Done(Outcome::Deleted), None);
         };
+        match scope {
+            Scope::Nothing => return (Applied::Done(Outcome::Ignored), None),
+            Scope::Volatile => {
+                if volatile && let Some(row) = self.row_mut(&read.key) {
+                    row.fields.extend(record.volatile.clone());
+                }
+                return (Applied::Done(Outcome::Ignored), None);
+            }
+            Scope::Except(_) => {}
+        }
         let whole = previous.is_some_and(|state| state.detail_hash.is_some());
-        let head = schema.head.and_then(|_| self.write_head(read, record, (stable, volatile, whole)));
-        let children = if stable { self.write_children(schema, record) } else { Vec::new() };
+        let head = schema.head.and_then(|_| self.write_head(read, record, (stable, volatile, whole), scope));
+        let children = if stable { self.write_children(schema, record, scope) } else { Vec::new() };
         if head.is_none() && children.is_empty() {
             return (Applied::Done(Outcome::Unchanged), None);
         }
@@ -180,18 +222,18 @@ impl State {
 
     pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState) {
         match self.records.entry(key.clone()) {
-            Entry::Occupied(mut known) => known.get_mut().state = next,
+            Entry::Occupied(mut known) => known.get_mut().state = Some(next),
             Entry::Vacant(slot) => {
-                slot.insert(MirrorRecord { state: next, first_seen_at: self.now.0, row: None });
+                slot.insert(MirrorRecord { state: Some(next), first_seen_at: self.now.0, row: None });
             }
         }
     }
 
     fn write_tombstone(&mut self, schema: &MirrorSchema, key: &RecordKey) {
-        let row = self.records.get_mut(key).and_then(|known| known.row.as_mut());
-        if let Some(row) = row.filter(|row| row.deleted_at.is_none()) {
-            row.deleted_at = Some(self.now.0);
-            row.synced_at = self.now.0;
+        let now = self.now.0;
+        if let Some(row) = self.row_mut(key).filter(|row| row.deleted_at.is_none()) {
+            row.deleted_at = Some(now);
+            row.synced_at = now;
         }
         if schema.head.is_none() {
             // Without a head row there is no row that could carry the tombstone.
@@ -207,11 +249,14 @@ impl State {
         read: &Read,
         record: &Record,
         (stable, volatile, whole_before): (bool, bool, bool),
+        scope: &Scope,
     ) -> Option<Written> {
         let known = self.records.get_mut(&read.key)?;
-        if !stable && known.row.is_none() {
+        // A row that a program removed stays away until the removal is settled.
+        if known.row.is_none() && (!stable || scope.is_held()) {
             return None;
         }
+        let raw_before = known.raw();
         let mut row = known.row.clone().unwrap_or_else(|| Row {
             fields: Fields::new(),
             raw: record.raw.clone(),
@@ -219,15 +264,20 @@ impl State {
             deleted_at: None,
         });
         if stable {
-            row.fields.extend(record.fields.clone());
-            row.deleted_at = None;
+            extend(&mut row.fields, &record.fields, scope);
+            if scope.writes_whole_rows() {
+                row.deleted_at = None;
+            }
         }
         if volatile {
-            row.fields.extend(record.volatile.clone());
+            extend(&mut row.fields, &record.volatile, scope);
         }
+        self.outbound.follow(&mut row.fields, &record.fields);
         // A list row does not replace the raw record that a detail brought.
         if stable && (read.shape != Shape::List || !whole_before) {
             row.raw = record.raw.clone();
+            self.outbound.know(&read.key);
+            self.outbound.replaces_raw(&read.key, raw_before, scope.is_held());
         }
         if known.row.as_ref() == Some(&row) {
             return None;
@@ -239,9 +289,9 @@ impl State {
     }
 
     /// Replaces the sets of children that the record contains. Returns the tables of those that differed.
-    fn write_children(&mut self, schema: &MirrorSchema, record: &Record) -> Vec<String> {
+    fn write_children(&mut self, schema: &MirrorSchema, record: &Record, scope: &Scope) -> Vec<String> {
         let mut differing = Vec::new();
-        for child in schema.children {
+        for child in schema.children.iter().filter(|child| scope.writes(child.table)) {
             let Some(rows) = record.children.get(child.table) else { continue };
             let owned = rows.iter().cloned().map(|mut row| {
                 row.insert(child.owner.to_owned(), record.id.as_str().into());
@@ -256,6 +306,12 @@ impl State {
         }
         differing
     }
+}
+
+/// Adds the columns that may be written.
+fn extend(row: &mut Fields, columns: &Fields, scope: &Scope) {
+    let written = columns.iter().filter(|(name, _)| scope.writes(name));
+    row.extend(written.map(|(name, value)| (name.clone(), value.clone())));
 }
 
 /// What was written of a record.

@@ -18,8 +18,8 @@ use crate::{
     history::Happening,
     inbox::EventStatus,
     queue::{
-        Deferred, Delays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Outcome,
-        Page, QueueMotion, QueueOperator, QueueStats,
+        Deferred, Delays, Direction, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
+        Outcome, Page, QueueMotion, QueueOperator, QueueStats,
     },
     record::EntityType,
     runs::{RunStatus, RunType},
@@ -64,6 +64,10 @@ impl QueueOperator for MemoryStore {
         for id in &ids {
             state.note_item(*id, Happening::Discard);
             state.archive(*id, Outcome::Discarded, None);
+            let key = state.items.get(id).map(|item| item.key.clone());
+            if let Some(key) = key.filter(|key| key.direction == Direction::Outbound) {
+                state.discard_push(&key);
+            }
         }
         Ok(ids.len() as u64)
     }
@@ -124,7 +128,7 @@ impl State {
             dead_letters: stats.queue.dead_letter,
             unparsed_events: count(self.events.values().filter(is_unparsed).count()),
             held_deletions: self.held_deletions(),
-            conflicts: 0,
+            conflicts: self.open_conflicts(),
             drift: 0,
         };
         stats

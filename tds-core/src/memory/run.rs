@@ -75,14 +75,17 @@ impl SyncRun for MemoryStore {
         let began = run.row.started_at.unwrap_or(run.row.created_at);
         // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any case.
         let is_before = |time: OffsetDateTime| time < began || is_ahead(time, now);
-        let live =
-            || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
-        let missing = live().filter(|(key, record)| {
+        let known = || {
+            let own = state.records.iter().filter(|(key, _)| key.entity == *entity);
+            own.filter_map(|(key, record)| Some((key, record, record.state.as_ref()?)))
+        };
+        let live = || known().filter(|(_, _, known)| !known.deleted);
+        let missing = live().filter(|(key, record, known)| {
             !run.listed.contains_key(&key.id)
                 && is_before(record.first_seen_at)
-                && is_before(record.state.observed.interval().ended)
+                && is_before(known.observed.interval().ended)
         });
-        let mut missing: Vec<RecordId> = missing.map(|(key, _)| key.id.clone()).collect();
+        let mut missing: Vec<RecordId> = missing.map(|(key, _, _)| key.id.clone()).collect();
         missing.sort();
         Ok((count(live().count()), missing))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
-use super::{Row, findings::Verifications};
+use super::{Row, findings::Verifications, outbound::OutboundState};
 use crate::{
     guard::SyncState,
     history::HistoryEntry,
@@ -50,6 +50,7 @@ pub(super) struct State {
     /// Documents that all processes share, by name, with their versions.
     pub(super) documents: HashMap<String, (u64, String)>,
     pub(super) verifications: Verifications,
+    pub(super) outbound: OutboundState,
     /// Calls by account and day.
     pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,
 }
@@ -181,7 +182,8 @@ pub(super) struct Decided {
 
 /// What the mirror knows of a record.
 pub(super) struct MirrorRecord {
-    pub(super) state: SyncState,
+    /// `None`: a local record got this id at the source, and was not read since.
+    pub(super) state: Option<SyncState>,
     pub(super) first_seen_at: OffsetDateTime,
     pub(super) row: Option<Row>,
 }

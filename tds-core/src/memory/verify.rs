@@ -211,7 +211,8 @@ impl State {
             raw: known.and_then(|known| known.row.as_ref()).map(|row| row.raw.clone()),
             listed: run.listed.contains_key(&id),
             seen_since: known.is_some_and(|known| {
-                since(known.first_seen_at) || since(known.state.observed.interval().ended)
+                let observed = known.state.as_ref().map(|state| state.observed.interval().ended);
+                since(known.first_seen_at) || observed.is_some_and(since)
             }),
             id,
         }

@@ -15,6 +15,9 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
+/// The time for which reads of unknown records are put off after a create whose outcome is not known.
+pub const CREATE_SETTLES: Duration = Duration::from_secs(60);
+
 /// The outbox, as the engine uses it.
 ///
 /// # Contract
@@ -24,7 +27,9 @@ use crate::{
 /// - A change that was captured is pending until [`Outbox::settle`] names it.
 /// - While a record has pending changes and its entity type is in the mode `bidirectional`,
 ///   [`crate::mirror::Mirror::apply`] writes neither the columns nor the child tables that the changes name (all of them,
-///   if a change names none), and the first such write keeps the base.
+///   if a change names none), and no tombstone. The first such write keeps the base. Parked changes count as pending.
+/// - While the outcome of a create is not known, a read of an unknown record of its entity type is put off with an error
+///   of kind `Locked`, for at most [`CREATE_SETTLES`] after the create was sent: the record may be the created one.
 /// - In the mode `target_primary`, [`crate::mirror::Mirror::apply`] writes only volatile columns of a known record, and
 ///   nothing of an unknown one; the outcome is `ignored`. A read of [`crate::record::Origin::Push`], the answer to a
 ///   write of the engine, is applied in every mode.
@@ -39,15 +44,17 @@ pub trait Outbox: Send + Sync {
     /// Changes of a record that has an item are folded into it. Returns the number of changes.
     async fn relay(&self, limit: usize) -> Result<usize>;
 
-    /// Returns what is pending of a record, in one state of the store; `None` if nothing is. The first load of a record
-    /// gives it its key.
+    /// Returns what is pending of a record, in one state of the store; `None` if nothing is, or if everything that is
+    /// pending is parked. Parked changes are loaded together with newer ones. The key of a
+    /// record is given in the transaction of its first change that is captured, so that no older state of the store has
+    /// the change without the key.
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
 
     /// Notes that a create of the record is about to be sent. From here until [`Outbox::linked`] or
     /// [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push.
     async fn creating(&self, push: &Push) -> Result<()>;
 
     /// Notes that the source refused the create, so the record does not exist there.
@@ -63,10 +70,18 @@ pub trait Outbox: Send + Sync {
 
     /// Ends a push: its changes get their status, the values that the source won are written to the target without
     /// being captured, and conflicts are kept. Fields that were captured after the push was loaded keep their local
-    /// values. The base is forgotten if nothing else of the record is pending.
+    /// values. Rows of child tables that are on both sides keep their local ids. A push whose changes have all ended
+    /// already changes nothing.
+    ///
+    /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
+    ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
+    ///   not written because of a later local change, the base stays as it was, so that the next push finds the conflict.
+    /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
+    /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
+    ///   that the next read writes the record anew.
     ///
     /// # Errors
-    /// `Conflict`: the mode of the entity type has another epoch than the push. Nothing is written.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
 
     /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for

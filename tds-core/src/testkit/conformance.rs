@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod lists;
 pub mod mirror;
 pub mod operator;
+pub mod outbound;
 pub mod queue;
 pub mod races;
 pub mod renewal;
@@ -25,6 +26,6 @@ mod suite;
 pub mod sweep;
 
 pub use self::{
-    harness::{Harness, Runs, Stores},
+    harness::{Harness, OutboundStores, Runs, Stores},
     suite::{Case, cases},
 };

@@ -8,7 +8,7 @@ use crate::{
         ConflictPolicy, FieldConflict, LocalRecord, Mode, Removed, Settled, Settlement, Side, WriteError,
     },
     queue::Outcome,
-    record::{Content, Fields, Record, RecordId},
+    record::{Content, Fields, Interval, Read, Record, RecordKey},
 };
 
 /// The field of a conflict between a removal on one side and a change on the other.
@@ -62,24 +62,26 @@ impl Pushing<'_> {
         let removed = handler.writer.remove(&record).await?;
         let mut settlement = Settlement::new(Settled::Pushed);
         settlement.differences.push(removal());
-        if removed == Removed::Kept {
-            settlement.note = Some(
-                "other records of the source use the record, so the source keeps it: it is inactive or void there"
-                    .to_owned(),
-            );
+        match removed {
+            Removed::Gone => {
+                let now = handler.clock.now();
+                let key = RecordKey::new(push.entity.clone(), id);
+                self.apply(Read::whole(key, Interval { began: now, ended: now }, None)).await?;
+                self.settle(&settlement).await?;
+            }
+            Removed::Kept => {
+                settlement.note = Some(
+                    "other records of the source use the record, so the source keeps it: it is inactive or void there"
+                        .to_owned(),
+                );
+                // The record comes back as the source has it, which pending changes would prevent.
+                self.settle(&settlement).await?;
+                if handler.source.is_some() {
+                    self.apply(self.read(&id).await?).await?;
+                }
+            }
         }
-        self.confirm(&id).await?;
-        self.settle(&settlement).await?;
         Ok(Outcome::Applied)
-    }
-
-    /// Lets the mirror know what the source has after a removal: a tombstone, or the record that the source keeps.
-    async fn confirm(&self, id: &RecordId) -> Result<(), WriteError> {
-        if self.handler.source.is_none() {
-            return Ok(());
-        }
-        let read = self.read(id).await?;
-        Ok(self.apply(read).await?)
     }
 
     /// Decides on a record that was removed in the target and changed at the source. `None`: it is removed.

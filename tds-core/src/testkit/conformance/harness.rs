@@ -15,7 +15,8 @@ use crate::{
         credentials::CredentialLeases,
         shared_state::SharedState,
     },
-    mirror::Mirror,
+    mirror::{Mirror, MirrorSchema},
+    outbound::{Modes, Outbox, OutboxOperator},
     queue::{
         ClaimRequest, Claimed, ItemFilter, Lane, NewItem, Queue, QueueMaintenance, QueueOperator, Settle,
         Settled, Settlement, Waiter, Work, WorkKey, WorkerId,
@@ -40,6 +41,17 @@ pub struct Stores {
     pub calls: Arc<dyn CallLog>,
     /// `None`: the store has no histories, and their cases are not run.
     pub history: Option<Arc<dyn RecordHistory>>,
+    /// `None`: the store has no outbox, and its cases are not run.
+    pub outbound: Option<OutboundStores>,
+}
+
+/// The traits of an outbox.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is named after its trait")]
+pub struct OutboundStores {
+    pub outbox: Arc<dyn Outbox>,
+    pub modes: Arc<dyn Modes>,
+    pub operator: Arc<dyn OutboxOperator>,
 }
 
 /// The store of runs, for processes and for operators.
@@ -68,6 +80,7 @@ impl Stores {
             shared: store.clone(),
             calls: store,
             history: None,
+            outbound: None,
         }
     }
 
@@ -75,6 +88,14 @@ impl Stores {
     #[must_use]
     pub fn with_history(self, history: impl RecordHistory + 'static) -> Self {
         Self { history: Some(Arc::new(history)), ..self }
+    }
+
+    /// Adds the outbox of the store.
+    #[must_use]
+    pub fn with_outbound(self, store: impl Outbox + Modes + OutboxOperator + 'static) -> Self {
+        let store = Arc::new(store);
+        let outbound = OutboundStores { outbox: store.clone(), modes: store.clone(), operator: store };
+        Self { outbound: Some(outbound), ..self }
     }
 
     /// Returns the budget of calls over the store.
@@ -109,6 +130,53 @@ pub trait Harness: Send + Sync {
 
     /// Returns columns that the target refuses for this product.
     async fn refused_columns(&self, id: &str) -> Fields;
+
+    /// Writes a record of the target in one transaction, as another program would: inserts it, or changes the columns that
+    /// are given. `rows` replace the rows of the first child table. Returns the local id of the record.
+    async fn write_local(
+        &self,
+        schema: &MirrorSchema,
+        _local_id: Option<i64>,
+        _fields: Fields,
+        _rows: Option<Vec<Fields>>,
+    ) -> i64 {
+        panic!("{} has no local rows: implement the local methods of the harness", schema.entity)
+    }
+
+    /// Inserts a record in a transaction that is rolled back. A store whose writes cannot be rolled back does nothing.
+    async fn abandon_local(&self, _schema: &MirrorSchema, _fields: Fields) {}
+
+    /// Removes a record of the target, as another program would: its row goes or, as a tombstone, stays.
+    async fn delete_local(&self, schema: &MirrorSchema, _local_id: i64, _tombstone: bool) {
+        panic!("{} has no local rows: implement the local methods of the harness", schema.entity)
+    }
+
+    /// Returns the local id of a record of the source.
+    async fn local_id(&self, schema: &MirrorSchema, _id: &str) -> Option<i64> {
+        panic!("{} has no local rows: implement the local methods of the harness", schema.entity)
+    }
+
+    /// Returns a column of the head row of a local record or, with `child`, of its rows in the first child table.
+    async fn local_values(
+        &self,
+        schema: &MirrorSchema,
+        _local_id: i64,
+        _child: bool,
+        _column: &str,
+    ) -> Vec<Value> {
+        panic!("{} has no local rows: implement the local methods of the harness", schema.entity)
+    }
+
+    /// Returns a column of the head row of a local record as text. `None` means that the column is null, or that there is
+    /// no row.
+    async fn local_column(&self, schema: &MirrorSchema, local_id: i64, column: &str) -> Option<String> {
+        texts(self.local_values(schema, local_id, false, column).await).pop()
+    }
+
+    /// Returns a column of the child rows of a local record as texts, sorted.
+    async fn local_child_column(&self, schema: &MirrorSchema, local_id: i64, column: &str) -> Vec<String> {
+        texts(self.local_values(schema, local_id, true, column).await)
+    }
 
     /// Returns a column of a head row as text. `None` means that the column is null, or that there is no row.
     async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, queue, races, renewal, run,
-    schedule, settle, shared, sweep,
+    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, outbound, queue, races,
+    renewal, run, schedule, settle, shared, sweep,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -260,6 +260,56 @@ macro_rules! conformance_list {
             a_whole_record_mends_what_somebody_else_changed,
             rows_that_differ_from_their_list_row_are_found,
             a_pushed_body_with_other_volatile_values_is_read_again,
+        );
+        $crate::$each!($make, outbound:
+            a_change_is_captured_with_the_columns_and_child_tables_that_changed,
+            a_write_that_changes_nothing_is_not_captured,
+            changes_are_captured_in_every_mode_but_source_primary,
+            writes_of_the_engine_are_not_captured,
+            a_change_that_was_rolled_back_is_not_in_the_outbox,
+            a_removal_is_captured_whether_the_row_stays_as_a_tombstone_or_not,
+            each_record_with_captured_changes_gets_one_item,
+            a_relay_takes_no_more_changes_than_asked_for,
+            changes_of_a_record_with_an_item_are_folded_into_it,
+            a_push_has_everything_that_is_pending_of_its_record,
+            a_push_of_a_document_has_its_child_rows,
+            nothing_is_loaded_of_a_record_without_pending_changes,
+            a_record_keeps_the_key_of_its_first_load,
+            a_record_whose_row_is_gone_or_a_tombstone_is_removed,
+            references_are_resolved_as_soon_as_the_id_is_known,
+            a_create_is_in_doubt_until_it_is_linked_or_refused,
+            a_linked_record_is_the_record_of_the_source,
+            the_lines_of_a_linked_document_belong_to_it,
+            a_local_record_never_gets_another_id,
+            a_row_that_the_mirror_got_meanwhile_gives_way_to_the_local_row,
+            unknown_records_are_put_off_while_a_create_is_in_doubt,
+            columns_with_pending_changes_are_kept_when_the_record_is_read,
+            child_tables_with_pending_changes_are_kept_when_the_record_is_read,
+            a_removed_row_does_not_come_back_while_its_removal_is_pending,
+            the_first_write_over_pending_changes_keeps_the_base,
+            a_deletion_at_the_source_waits_for_pending_changes,
+            the_versions_of_the_source_win_in_shadow,
+            only_volatile_columns_of_known_records_are_written_in_target_primary,
+            a_settled_change_has_its_end_and_is_no_longer_pending,
+            a_change_that_was_captured_during_a_push_stays_pending,
+            what_the_source_won_is_written,
+            a_field_that_was_changed_during_the_push_keeps_its_value_and_the_base,
+            a_settlement_of_an_earlier_epoch_is_refused,
+            a_settlement_whose_changes_have_ended_changes_nothing,
+            a_removal_that_the_source_won_is_undone,
+            a_parked_change_stays_pending_in_that_state,
+            a_record_has_at_most_one_open_conflict,
+            a_conflict_that_a_policy_decided_keeps_what_lost,
+            a_decision_makes_the_parked_changes_pending_and_enqueues_their_push,
+            a_value_of_a_person_is_written_and_wins,
+            decisions_that_do_not_fit_are_refused,
+            conflicts_are_listed_newest_first_and_each_once,
+            a_mode_that_was_set_is_kept_and_begins_a_new_epoch,
+            a_change_that_is_based_on_another_epoch_is_refused,
+            changes_that_are_pending_or_parked_are_counted,
+            entries_come_newest_first_and_filters_select_them,
+            an_entry_shows_the_item_of_its_push,
+            a_push_that_an_operator_discards_discards_its_changes,
         );
     };
 }

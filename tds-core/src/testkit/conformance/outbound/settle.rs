@@ -1,0 +1,129 @@
+//! The end of a push.
+
+use super::*;
+use crate::mirror::FieldDifference;
+
+pub async fn a_settled_change_has_its_end_and_is_no_longer_pending(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.insert(&PRODUCT_SCHEMA, json!({"name": "lamp"})).await;
+    let ends = [
+        (Settled::Pushed, EntryStatus::Pushed),
+        (Settled::Unchanged, EntryStatus::Unchanged),
+        (Settled::Shadow, EntryStatus::Shadow),
+    ];
+    for (settled, status) in ends {
+        out.update(&PRODUCT_SCHEMA, local_id, json!({"name": status.as_str()})).await;
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        let name = FieldDifference { field: "name".into(), source: json!("lamp"), target: json!("ours") };
+        let settlement = Settlement {
+            differences: vec![name.clone()],
+            note: Some("a note".to_owned()),
+            ..Settlement::new(settled)
+        };
+        out.settle(&push, &settlement).await;
+        assert_eq!(out.load(&PRODUCT_SCHEMA, local_id).await, None);
+        let entry = out.entries().await.pop().expect("an entry");
+        assert_eq!(
+            (entry.status, &entry.differences, entry.note.as_deref()),
+            (status, &vec![name], Some("a note"))
+        );
+        assert!(entry.settled_at.is_some_and(|at| at >= entry.captured_at));
+    }
+}
+
+pub async fn a_change_that_was_captured_during_a_push_stays_pending(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours again"})).await;
+    // The answer of the push is the base of the change that came during the push.
+    let answer = named("ours", 2).fields(json!({"description": "of the source"}));
+    applied(harness, &PRODUCT_SCHEMA, answered(answer.read(at(20), at(21)))).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("ours again"), "the answer is older");
+    out.settle(&push, &Settlement::new(Settled::Pushed)).await;
+    let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert_eq!((next.changes.len(), name_in(next.base.as_ref()).as_deref()), (1, Some("ours")));
+}
+
+pub async fn what_the_source_won_is_written(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    let take = fields(json!({"name": "theirs", "description": null}));
+    out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Unchanged) }).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("theirs"));
+    assert_eq!(out.description(local_id).await, None);
+    let invoice = out.insert(&INVOICE_SCHEMA, json!({"number": "INV-1"})).await;
+    out.write_lines(invoice, vec![json!({"position": 1, "name": "lamp"})]).await;
+    let push = out.loaded(&INVOICE_SCHEMA, invoice).await;
+    let rows = vec![fields(json!({"position": 1, "name": "lamp", "description": "bright"}))];
+    let take_rows = [("invoice_lines".to_owned(), rows)].into();
+    out.settle(&push, &Settlement { take_rows, ..Settlement::new(Settled::Pushed) }).await;
+    assert_eq!(harness.local_child_column(&INVOICE_SCHEMA, invoice, "description").await, ["bright"]);
+    assert_eq!(harness.local_child_column(&INVOICE_SCHEMA, invoice, "name").await, ["lamp"]);
+    assert_eq!(out.load(&INVOICE_SCHEMA, invoice).await, None, "nothing of this was captured");
+}
+
+pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_the_base(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"description": "ours"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours too"})).await;
+    let answer = named("theirs", 2).fields(json!({"description": "ours"}));
+    applied(harness, &PRODUCT_SCHEMA, answered(answer.read(at(20), at(21)))).await;
+    let take = fields(json!({"name": "theirs"}));
+    out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Pushed) }).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("ours too"));
+    let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert_eq!(name_in(next.base.as_ref()).as_deref(), Some("lamp"), "both sides changed the name since");
+}
+
+pub async fn a_settlement_of_an_earlier_epoch_is_refused(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.insert(&PRODUCT_SCHEMA, json!({"name": "lamp"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.set_mode(PRODUCTS, Mode::TargetPrimary).await;
+    assert_eq!(kind(out.outbox().creating(&push).await), ErrorKind::Conflict);
+    let take = fields(json!({"name": "theirs"}));
+    let settlement = Settlement { take, ..Settlement::new(Settled::Pushed) };
+    assert_eq!(kind(out.outbox().settle(&push, &settlement).await), ErrorKind::Conflict);
+    assert_eq!(out.name(local_id).await.as_deref(), Some("lamp"), "nothing was written");
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert!(!push.link.in_doubt);
+    out.settle(&push, &settlement).await;
+}
+
+pub async fn a_settlement_whose_changes_have_ended_changes_nothing(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.settle(&push, &Settlement::new(Settled::Pushed)).await;
+    let take = fields(json!({"name": "late"}));
+    let late = Settlement { take, ..Settlement::new(Settled::Unchanged) };
+    out.settle(&push, &late).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("ours"));
+    assert_eq!(out.entries().await.pop().map(|entry| entry.status), Some(EntryStatus::Pushed));
+}
+
+pub async fn a_removal_that_the_source_won_is_undone(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    for (id, tombstone) in [("1", true), ("2", false)] {
+        let read = |version: i64| {
+            let record = RecordBuilder::new(&PRODUCTS, id).version(at(version));
+            record.fields(json!({"name": "lamp"})).read(at(version * 10), at(version * 10 + 1))
+        };
+        applied(harness, &PRODUCT_SCHEMA, read(1)).await;
+        let local_id = out.local_id(id).await;
+        harness.delete_local(&PRODUCT_SCHEMA, local_id, tombstone).await;
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        let take = fields(json!({"deleted_at": null}));
+        out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Unchanged) }).await;
+        applied(harness, &PRODUCT_SCHEMA, read(1)).await;
+        assert_eq!(harness.column("products", id, "name").await.as_deref(), Some("lamp"));
+        assert_eq!(harness.column("products", id, "deleted_at").await, None);
+    }
+}
