@@ -10,8 +10,10 @@ mod inbox;
 mod maintenance;
 mod measures;
 mod mirror;
+mod mode_names;
 mod money;
 mod organization;
+
 mod processes;
 mod queue;
 mod runs;

@@ -7,6 +7,8 @@ mod compare;
 mod decisions;
 mod head;
 mod locks;
+mod pending;
+pub(crate) mod references;
 mod seen;
 pub(crate) mod state;
 

@@ -10,7 +10,6 @@ mod images;
 mod ingest;
 mod log;
 mod lookup;
-mod reserved;
 mod schedules;
 mod webhooks;
 mod worker;
@@ -76,6 +75,8 @@ pub struct Config {
     pub ingest: StoreSettings,
     /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
+    /// `ZOHO_UNIQUE_FIELD`, default `cf_tds_id`: the API name of the unique custom field that marks records created by TDS.
+    pub unique_field: String,
     /// Workers and retries.
     pub worker: WorkerConfig,
     /// `TDS_ENTITIES`: the entity types that are synced.
@@ -108,7 +109,6 @@ impl Config {
         let environment = environment(&mut reader);
         let serve = need == Need::Serve;
         let http = HttpConfig::read(&mut reader);
-        reserved::check(&mut reader);
         let config = Self {
             environment,
             database: DatabaseChoice::read(&mut reader),
@@ -117,6 +117,7 @@ impl Config {
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
             ingest: ingest::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
+            unique_field: zoho::unique_field(&mut reader),
             worker: WorkerConfig::read(&mut reader),
             entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
