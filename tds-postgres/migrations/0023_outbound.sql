@@ -18,23 +18,25 @@ CREATE TABLE tds_modes (
 CREATE TABLE tds_capture_settings (
   id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
   -- True: in the mode zoho_primary, a local write is an error. False: it is allowed and not captured.
-  write_guard boolean NOT NULL DEFAULT true
+  write_guard boolean NOT NULL DEFAULT true,
+  -- What a person can do about an error of the guard, in the words of the program.
+  advice text
 );
 INSERT INTO tds_capture_settings DEFAULT VALUES;
 
 -- The captured changes: one row for each record and transaction. A row is updated when an item of the queue carries the
--- change and when its push has ended.
+-- change and when its push has ended. No constraint repeats the words of `operation` and `status`: PostgreSQL would parse
+-- the constraints for every captured row, at a third of the cost of capturing.
 CREATE TABLE tds_outbox (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   entity_type text COLLATE "C" NOT NULL,
   local_id bigint NOT NULL,
   -- As it was known when the change was captured. A row that was deleted cannot tell it any more.
   zoho_id text,
-  operation text NOT NULL CHECK (operation IN ('upsert', 'delete')),
+  operation text NOT NULL, -- upsert, delete
   -- The columns of the head row that changed, and the names of the child tables with changed rows. NULL: any of them.
   fields text[],
-  status text NOT NULL DEFAULT 'pending'
-    CHECK (status IN ('pending', 'pushed', 'unchanged', 'shadow', 'conflict', 'discarded')),
+  status text NOT NULL DEFAULT 'pending', -- pending, pushed, unchanged, shadow, conflict, discarded
   relayed boolean NOT NULL DEFAULT false, -- an item of the queue carries the change
   captured_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(), -- the transaction of the change
@@ -43,9 +45,16 @@ CREATE TABLE tds_outbox (
   note text,
   conflict_id bigint
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
--- What is on its way, by record. A transaction finds its own row here, so that it has one for each record.
-CREATE UNIQUE INDEX tds_outbox_open ON tds_outbox (entity_type, local_id, xid) WHERE status IN ('pending', 'conflict');
+-- What is on its way, by record.
+CREATE INDEX tds_outbox_open ON tds_outbox (entity_type, local_id) WHERE status IN ('pending', 'conflict');
 CREATE INDEX tds_outbox_relay ON tds_outbox (id) WHERE NOT relayed;
+
+-- Where the triggers insert the changes. The rows of this table are rows of tds_outbox for every statement that reads
+-- tds_outbox. It has no index, because the program that changes the record would pay for it: capturing a row would cost
+-- twice as much. The relay moves the rows to tds_outbox itself, with tds_collect_changes, so the table stays small.
+CREATE TABLE tds_captured (
+  id bigint NOT NULL DEFAULT nextval('tds_outbox_id_seq')
+) INHERITS (tds_outbox) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- What connects a local record with the record at the source.
 CREATE TABLE tds_links (
