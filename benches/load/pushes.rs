@@ -24,7 +24,11 @@ pub(crate) async fn run(report: &mut Report) {
     let zoho = SimulatedZoho::start().await.expect("a simulated organization");
     zoho.set_latency(ANSWER);
     let (url, credentials, address) = (cluster.migrated().await, zoho.credentials(), zoho.url());
-    execute(&url, "INSERT INTO tds_modes (entity_type, mode) VALUES ('customers', 'bidirectional')".to_owned()).await;
+    execute(
+        &url,
+        "INSERT INTO tds_modes (entity_type, mode) VALUES ('customers', 'bidirectional')".to_owned(),
+    )
+    .await;
     let ceiling = CEILING.to_string();
     let settings = [
         ("ZOHO_CLIENT_ID", credentials.client_id.as_str()),
@@ -39,7 +43,9 @@ pub(crate) async fn run(report: &mut Report) {
     ];
     let server = Server::start(&url, &settings).await;
     let before = zoho.calls();
-    let insert = format!("INSERT INTO erp.customers (name, notes) SELECT 'Customer ' || n, 'new' FROM generate_series(1, {PUSHES}) AS n");
+    let insert = format!(
+        "INSERT INTO erp.customers (name, notes) SELECT 'Customer ' || n, 'new' FROM generate_series(1, {PUSHES}) AS n"
+    );
     execute(&url, insert).await;
     let began = Instant::now();
     loop {
@@ -59,7 +65,11 @@ pub(crate) async fn run(report: &mut Report) {
     let (rate, permitted) = (f64::from(PUSHES) / elapsed, f64::from(CEILING) / 60.0);
     say(&format!("pushes: {PUSHES} in {elapsed:.1} s with {calls} calls, {rate:.0}/s of {permitted:.0}/s"));
     report.figure("pushes_per_s", rate, "pushes/s");
-    report.figure("pushes_calls_each", f64::from(u32::try_from(calls).expect("few")) / f64::from(PUSHES), "calls");
+    report.figure(
+        "pushes_calls_each",
+        f64::from(u32::try_from(calls).expect("few")) / f64::from(PUSHES),
+        "calls",
+    );
     report.at_least("pushes_vs_permitted", rate / permitted, 0.7);
     server.stop().await;
     cluster.stop().await;

@@ -54,10 +54,9 @@ INSERT INTO erp.customer_payment_allocations (payment_id, document_id, amount_ap
 COMMIT;
 
 \echo '  ' The changes were captured in that transaction:
-SELECT entity_type, local_id, operation, status FROM tds_outbox
+SELECT DISTINCT entity_type, local_id, operation, status FROM tds_outbox
   WHERE (entity_type, local_id) IN
-    (('customers', :customer), ('products', :product), ('invoices', :invoice), ('customer_payments', :payment))
-  ORDER BY id;
+    (('customers', :customer), ('products', :product), ('invoices', :invoice), ('customer_payments', :payment));
 
 CALL pg_temp.wait_for_zoho();
 \echo '  ' What came back: ids, the numbers that Zoho gave, and the amounts that Zoho computed.

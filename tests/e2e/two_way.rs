@@ -30,6 +30,7 @@ async fn edits_of_both_sides_meet_and_lost_answers_and_kills_double_nothing() {
     conflicts::a_person_decides(&shop).await;
     examples::psql(&shop).await;
     latency(&shop).await;
+    losses::refusals(&shop).await;
     losses::answers(&shop).await;
     losses::kills(&shop).await;
     shop.server.kill().await;
@@ -42,11 +43,16 @@ async fn latency(shop: &Both) {
     let (mut creates, mut updates) = (Vec::new(), Vec::new());
     for n in 0..MEASURED {
         let name = format!("Fast {n}");
-        let sql = format!("INSERT INTO erp.customers (name, currency_code) VALUES ('{name}', 'IQD') RETURNING id");
-        let has_it = || shop.zoho.read(|all| all.records(Module::CONTACTS).any(|one| one["contact_name"] == json!(name)));
+        let sql =
+            format!("INSERT INTO erp.customers (name, currency_code) VALUES ('{name}', 'IQD') RETURNING id");
+        let has_it = || {
+            shop.zoho.read(|all| all.records(Module::CONTACTS).any(|one| one["contact_name"] == json!(name)))
+        };
         creates.push(after(shop, &sql, has_it).await);
         let sql = format!("UPDATE erp.customers SET notes = '{name}' WHERE id = {customer}");
-        updates.push(after(shop, &sql, || shop.in_zoho(Module::CONTACTS, &remote, "notes") == json!(name)).await);
+        updates.push(
+            after(shop, &sql, || shop.in_zoho(Module::CONTACTS, &remote, "notes") == json!(name)).await,
+        );
     }
     shop.zoho.set_latency(Duration::ZERO);
     shop.arrived("measured changes").await;

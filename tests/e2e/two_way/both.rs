@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, postgres::PgDatabaseError};
 use tds_core::record::EntityType;
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::{
@@ -149,10 +149,14 @@ impl Both {
         write_on(&mut connection, sql).await
     }
 
-    /// Writes as a program does, and returns the error.
+    /// Writes as a program does, and returns the error with its detail and its hint.
     pub(crate) async fn refused(&self, sql: &str) -> String {
         let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(self.database.database().pool()).await;
-        done.err().unwrap_or_else(|| panic!("{sql} was not refused")).to_string()
+        let error = done.err().unwrap_or_else(|| panic!("{sql} was not refused"));
+        let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        let error = error.unwrap_or_else(|| panic!("{sql} was not refused by PostgreSQL"));
+        let more = [error.detail(), error.hint()];
+        more.into_iter().flatten().fold(error.message().to_owned(), |told, more| format!("{told} {more}"))
     }
 
     pub(crate) async fn text(&self, sql: &str) -> Option<String> {
@@ -194,7 +198,9 @@ impl Both {
 
     /// Returns what became of the newest change of a record.
     pub(crate) async fn entry(&self, entity: &EntityType, local_id: i64) -> Value {
-        let newest = format!("SELECT max(id)::text FROM tds_outbox WHERE entity_type = '{entity}' AND local_id = {local_id}");
+        let newest = format!(
+            "SELECT max(id)::text FROM tds_outbox WHERE entity_type = '{entity}' AND local_id = {local_id}"
+        );
         let id = self.text(&newest).await.unwrap_or_else(|| panic!("{entity} {local_id} was not captured"));
         self.server.get(&format!("/api/zoho/outbox/{id}")).await
     }

@@ -24,8 +24,7 @@ async fn sides(shop: &Both, local: i64, remote: &str, (column, key): (&str, &str
 
 /// Different fields: both changes are on both sides afterwards, and no conflict is noted.
 pub(super) async fn fields_merge(shop: &Both) {
-    let (local, remote) =
-        both_change(shop, 0, "notes = 'here'", json!({"company_name": "there"})).await;
+    let (local, remote) = both_change(shop, 0, "notes = 'here'", json!({"company_name": "there"})).await;
     shop.arrived("different fields").await;
     for field in [("notes", "notes", "here"), ("company_name", "company_name", "there")] {
         let (column, key, value) = field;
@@ -59,7 +58,10 @@ pub(super) async fn lines_merge(shop: &Both) {
     let mut lines = shop.in_zoho(Module::INVOICES, &remote, "line_items");
     lines[1]["description"] = json!("of Zoho");
     shop.edit_unheard(Module::INVOICES, &remote, json!({"line_items": lines}));
-    shop.write(&format!("UPDATE erp.invoice_lines SET quantity = 5 WHERE document_id = {invoice} AND position = 1")).await;
+    shop.write(&format!(
+        "UPDATE erp.invoice_lines SET quantity = 5 WHERE document_id = {invoice} AND position = 1"
+    ))
+    .await;
     shop.write(&format!(
         "INSERT INTO erp.invoice_lines (document_id, position, product_id, quantity, rate) VALUES ({invoice}, 3, {product}, 1, 7)"
     ))
@@ -70,13 +72,23 @@ pub(super) async fn lines_merge(shop: &Both) {
         .as_array()
         .expect("lines")
         .iter()
-        .map(|line| (line["quantity"].to_string().trim_end_matches(['0', '.']).to_owned(), &line["description"]))
+        .map(|line| {
+            (line["quantity"].to_string().trim_end_matches(['0', '.']).to_owned(), &line["description"])
+        })
         .collect();
     assert_eq!(shown.len(), 3, "{lines:#}");
-    assert_eq!((shown[0].0.as_str(), shown[1].1, shown[2].0.as_str()), ("5", &json!("of Zoho"), "1"), "{lines:#}");
+    assert_eq!(
+        (shown[0].0.as_str(), shown[1].1, shown[2].0.as_str()),
+        ("5", &json!("of Zoho"), "1"),
+        "{lines:#}"
+    );
     let rows = shop.lines("invoice_lines", "document_id", invoice).await;
     for (row, line) in rows.iter().zip(lines.as_array().expect("lines")) {
-        assert_eq!((&row["line_zoho_id"], &row["product_zoho_id"]), (&line["line_item_id"], &json!(item)), "{row:#}");
+        assert_eq!(
+            (&row["line_zoho_id"], &row["product_zoho_id"]),
+            (&line["line_item_id"], &json!(item)),
+            "{row:#}"
+        );
     }
     assert_eq!(rows.len(), 3, "{rows:#?}");
     assert_eq!(rows[1]["description"], "of Zoho", "{rows:#?}");
@@ -93,7 +105,12 @@ pub(super) async fn policies_decide(shop: &Both) {
         (3, json!({"conflict_policy": "erp_wins"}), None, "erp"),
         (4, json!({"conflict_policy": "newest_wins"}), Some(&long_ago), "erp"),
         (5, json!({"conflict_policy": "newest_wins"}), Some(&just_now), "zoho"),
-        (6, json!({"conflict_policy": "zoho_wins", "field_policies": {"company_name": "erp_wins"}}), None, "erp"),
+        (
+            6,
+            json!({"conflict_policy": "zoho_wins", "field_policies": {"company_name": "erp_wins"}}),
+            None,
+            "erp",
+        ),
     ];
     for (n, policy, at, winner) in cases {
         let mut change = json!({"entity_type": "customers"});
@@ -110,7 +127,11 @@ pub(super) async fn policies_decide(shop: &Both) {
         assert_eq!(found, (stays.clone(), stays), "{policy}");
         let kept = shop.server.get("/api/zoho/conflicts?limit=1").await;
         let conflict = &kept["items"][0];
-        assert_eq!((&conflict["status"], &conflict["local_id"]), (&json!("resolved"), &json!(local)), "{kept:#}");
+        assert_eq!(
+            (&conflict["status"], &conflict["local_id"]),
+            (&json!("resolved"), &json!(local)),
+            "{kept:#}"
+        );
         let field = &conflict["fields"][0];
         assert_eq!(
             (&field["field"], &field["erp"], &field["zoho"], &field["winner"]),
@@ -124,7 +145,11 @@ pub(super) async fn policies_decide(shop: &Both) {
 /// Nobody decides by himself: the push waits, both sides keep their values, and a person decides by API or command line.
 pub(super) async fn a_person_decides(shop: &Both) {
     let merged = json!({"take": "merge", "fields": {"company_name": "merged"}});
-    let decisions = [("erp", json!({"take": "erp"}), "erp"), ("zoho", json!({"take": "zoho"}), "zoho"), ("merge", merged, "merged")];
+    let decisions = [
+        ("erp", json!({"take": "erp"}), "erp"),
+        ("zoho", json!({"take": "zoho"}), "zoho"),
+        ("merge", merged, "merged"),
+    ];
     for (take, decision, stays) in decisions {
         let here = format!("company_name = 'erp', notes = 'beside {take}'");
         let (local, remote) = both_change(shop, 2, &here, json!({"company_name": "zoho"})).await;
@@ -135,7 +160,11 @@ pub(super) async fn a_person_decides(shop: &Both) {
         assert_eq!(stats["needs_attention"]["conflicts"], json!(1), "{stats:#}");
         let open = shop.server.get("/api/zoho/conflicts?status=open&entity_type=customers").await;
         let conflict = &open["items"][0];
-        assert_eq!((&conflict["local_id"], &conflict["zoho_id"]), (&json!(local), &json!(remote)), "{open:#}");
+        assert_eq!(
+            (&conflict["local_id"], &conflict["zoho_id"]),
+            (&json!(local), &json!(remote)),
+            "{open:#}"
+        );
         let (status, _, stderr) = shop.server.told(&["mode", "switch", "customers", "erp_primary"]).await;
         assert!(status == 1 && stderr.contains("conflict"), "{status}: {stderr}");
         let id = conflict["id"].as_i64().expect("an id").to_string();
@@ -153,7 +182,8 @@ pub(super) async fn a_person_decides(shop: &Both) {
         until(&format!("{take} is taken"), async || sides_now().await == (json!(stays), json!(stays))).await;
         let notes = sides(shop, local, &remote, ("notes", "notes")).await;
         assert_eq!(notes, (json!(format!("beside {take}")), json!(format!("beside {take}"))));
-        let (status, _) = shop.server.post(&format!("/api/zoho/conflicts/{id}/resolve"), json!({"take": "erp"})).await;
+        let (status, _) =
+            shop.server.post(&format!("/api/zoho/conflicts/{id}/resolve"), json!({"take": "erp"})).await;
         assert_eq!(status, 409, "a conflict is decided once");
         shop.echo().await;
         shop.arrived("the echo of a decision").await;

@@ -111,7 +111,8 @@ pub(crate) async fn enter(shop: &Both, tag: &str) -> Entered {
     let mut tx = shop.database.database().pool().begin().await.expect("a transaction");
     // Payments come first and contacts last as far as references allow: the order of the program is not that of Zoho.
     for (entity, sql) in statements(tag) {
-        let filled = ids.iter().fold(sql, |sql, (name, id)| sql.replace(&format!("{{{name}}}"), &id.to_string()));
+        let filled =
+            ids.iter().fold(sql, |sql, (name, id)| sql.replace(&format!("{{{name}}}"), &id.to_string()));
         let id = write_on(&mut tx, &filled).await;
         if !entity.is_empty() {
             ids.insert(entity, id);

@@ -12,7 +12,8 @@ fn example(path: &str) -> std::path::PathBuf {
 
 /// Runs a program to its end, and returns what it printed.
 async fn printed(command: &mut Command) -> String {
-    let output = command.kill_on_drop(true).output().await.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output =
+        command.kill_on_drop(true).output().await.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {out}{errors}");
     out.into_owned()
@@ -28,23 +29,18 @@ pub(super) async fn psql(shop: &Both) {
     shop.arrived("the example").await;
     shop.echo().await;
     shop.arrived("the echoes of the example").await;
-    // The first table: four captured changes. Then what came back, and the deletion at the end.
-    for line in [
-        " t       | INV-",
-        " upsert    | p",
-        " {invoice_lines,notes}",
-        " delete    | pushed",
-        "Collected at the counter | 42500",
-    ] {
-        let text = line.replace("{invoice_lines,notes}", "{");
-        assert!(told.contains(text.trim()), "{line:?} is not in {told}");
+    for text in ["| INV-", "Collected at the counter", "{invoice_lines,notes}", "delete    | pushed"] {
+        assert!(told.contains(text), "{text:?} is not in {told}");
     }
     assert!(!told.contains("still on their way"), "{told}");
-    let invoice = "erp.live_invoices WHERE notes = 'Collected at the counter' AND total = 42500 AND balance = 42500";
+    let invoice =
+        "erp.live_invoices WHERE notes = 'Collected at the counter' AND total = 42500 AND balance = 42500";
     assert_eq!(shop.count(invoice).await, 1, "{told}");
 
     let mut python = Command::new("python3");
-    python.args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"]).arg(example("two_way_python/pos.py"));
+    python
+        .args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"])
+        .arg(example("two_way_python/pos.py"));
     if Command::new("python3").arg("--version").output().await.is_ok() {
         printed(&mut python).await;
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+use tds_core::record::EntityType;
 use tds_zoho::testkit::{Fault, Module};
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::process::{calls_of_the_dead_are_over, until};
 
+const CUSTOMERS: EntityType = EntityType::from_static("customers");
 /// The number of rounds with lost answers, each with one record of every entity type.
 const ROUNDS: usize = 4;
 /// The number of kills.
@@ -80,6 +82,29 @@ pub(super) async fn answers(shop: &Both) {
     }
 }
 
+/// Zoho refuses a name that is taken: the push becomes a dead letter with Zoho's words, and nothing waits for it. The next
+/// edit of the row is pushed as any other.
+pub(super) async fn refusals(shop: &Both) {
+    let (_, taken) = shop.known("customers", 0).await;
+    let name = shop.in_zoho(Module::CONTACTS, &taken, "contact_name").as_str().expect("a name").to_owned();
+    let insert = "INSERT INTO erp.customers (name, currency_code) VALUES";
+    let local = shop.write(&format!("{insert} ('{name}', 'IQD') RETURNING id")).await;
+    let other = shop.write(&format!("{insert} ('Another name', 'IQD') RETURNING id")).await;
+    shop.becomes(&CUSTOMERS, other, "pushed").await;
+    let is_dead = async || shop.entry(&CUSTOMERS, local).await["queue_item_status"] == "dead_letter";
+    until("the push is a dead letter", is_dead).await;
+    let entry = shop.entry(&CUSTOMERS, local).await;
+    let said = entry["error_message"].as_str().expect("words");
+    assert!(said.contains("already exists") && entry["status"] == "pending", "{entry:#}");
+    assert_eq!(entry["in_doubt"], false, "{entry:#}");
+    let calls = shop.zoho.writes();
+    shop.write(&format!("UPDATE erp.customers SET name = 'A name of its own' WHERE id = {local}")).await;
+    shop.becomes(&CUSTOMERS, local, "pushed").await;
+    shop.arrived("a corrected record").await;
+    assert_eq!(shop.zoho.writes(), calls + 1);
+    assert_eq!(shop.count("tds_outbox WHERE status = 'pending'").await, 0, "the first change went with the second");
+}
+
 /// The program is killed with SIGKILL in the middle of pushes, at other moments each time.
 pub(super) async fn kills(shop: &Both) {
     let before = counts(shop);
@@ -114,5 +139,8 @@ pub(super) async fn kills(shop: &Both) {
     let known = "erp.customers AS c JOIN erp.sales_orders AS o ON o.customer_id = c.id AND o.customer_zoho_id = c.zoho_id
         WHERE c.name LIKE 'Killed %' AND o.zoho_id IS NOT NULL";
     assert_eq!(shop.count(known).await, i64::try_from(entered).expect("few"));
-    assert_eq!(shop.count("erp.customers WHERE name LIKE 'Killed %'").await, i64::try_from(entered).expect("few"));
+    assert_eq!(
+        shop.count("erp.customers WHERE name LIKE 'Killed %'").await,
+        i64::try_from(entered).expect("few")
+    );
 }
