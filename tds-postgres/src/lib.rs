@@ -13,6 +13,7 @@ mod mirror;
 mod mode_names;
 mod money;
 mod organization;
+mod outbound;
 
 mod processes;
 mod queue;

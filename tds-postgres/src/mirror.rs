@@ -9,6 +9,7 @@ mod head;
 mod locks;
 mod pending;
 pub(crate) mod references;
+pub(crate) mod schemas;
 mod seen;
 pub(crate) mod state;
 
