@@ -13,6 +13,7 @@ mod idle;
 mod ingest;
 mod latency;
 mod pgbench;
+mod pushes;
 mod report;
 mod scale;
 mod server;
@@ -67,6 +68,9 @@ async fn all(names: &[&str], report: &mut Report) {
     }
     if wanted("scale") {
         scale::run(report).await;
+    }
+    if wanted("pushes") {
+        pushes::run(report).await;
     }
     if wanted("bulk") {
         bulk::run(report).await;

@@ -5,9 +5,10 @@
 mod answers;
 mod coverage;
 mod days;
+mod outbox;
 mod week;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use time::Date;
@@ -19,9 +20,10 @@ pub use self::{
         CallsOfDay, DayFigures, DeadLetters, EntityFigures, FailureCause, KnownUnknownField, LaneCount,
         ReportFigures, TableSize,
     },
+    outbox::{OutboxCounts, RefusedChanges, ShadowFigures},
     week::{DeadLetterFigures, DelayFigures, DeliveryFigures, MoneyPoint, MoneyRow, WeekFigures},
 };
-use crate::error::Result;
+use crate::{error::Result, record::EntityType};
 
 /// Measurements over days and weeks.
 ///
@@ -64,4 +66,7 @@ pub trait Measures: Send + Sync {
 
     /// Returns the looks at the source's history of deliveries since a day, newest first.
     async fn history_checks(&self, since: Date) -> Result<Vec<HistoryCheck>>;
+
+    /// Returns how many changes of the outbox are pending and how many conflicts are open, by entity type.
+    async fn outbox(&self) -> Result<BTreeMap<EntityType, OutboxCounts>>;
 }

@@ -27,7 +27,7 @@ mod writer;
 pub(crate) use self::answer::differing;
 pub use self::{
     conflict::{Conflict, ConflictId, ConflictStatus, FieldConflict, Resolution, Side, Take},
-    entry::{EntryStatus, OutboxEntry, OutboxFilter, OutboxId},
+    entry::{EntryStatus, OutboxEntry, OutboxFilter, OutboxId, WOULD_BE_REFUSED},
     local::LocalRecord,
     merge::{Merge, Stance, merge},
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange},

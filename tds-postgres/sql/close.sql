@@ -13,6 +13,7 @@
 --   has no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
 --   does not prevent TRUNCATE, so privileges are revoked as well.
 -- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows.
+-- * Roles that may change rows of schema erp may call tds_push. The triggers of the tables need no privilege.
 --
 -- The function returns one sentence for each action that it was not allowed to take.
 CREATE OR REPLACE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -27,7 +28,7 @@ DECLARE
   writer oid;
   -- Roles other than the owner that change the engine's rows. They need the functions that the engine's triggers call.
   changing oid[];
-  -- Roles that change rows of the mirror. They need the functions of generated columns.
+  -- Roles that change rows of the mirror. They need the functions of generated columns, and may call tds_push.
   writing oid[];
   strangers text[] := '{}';
   holders oid[];
@@ -177,7 +178,20 @@ BEGIN
      WHERE c.relnamespace = mirror AND c.relkind IN ('r', 'p') AND a.privilege_type IN ('INSERT', 'UPDATE')
        AND a.grantee <> c.relowner AND a.grantee <> ALL (closed));
   FOR o IN
-    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name, p.proname LIKE 'tds\_custom\_%' AS of_columns,
+    SELECT n.nspowner, quote_ident(n.nspname) AS name, string_agg(quote_ident(r.rolname), ', ') AS roles
+      FROM pg_namespace n JOIN pg_roles r ON r.oid = ANY (writing)
+     WHERE n.oid = engine AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE') GROUP BY n.nspowner, n.nspname
+  LOOP
+    IF pg_has_role(o.nspowner, 'USAGE') THEN
+      EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', o.name, o.roles);
+    ELSE
+      RETURN NEXT format('schema %s belongs to %s, who may run GRANT USAGE ON SCHEMA %1$s TO %s, so that these roles can call '
+        'tds_push', o.name, pg_get_userbyid(o.nspowner), o.roles);
+    END IF;
+  END LOOP;
+
+  FOR o IN
+    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name, p.proname LIKE 'tds\_custom\_%' OR p.proname = 'tds_push' AS for_writers,
            COALESCE(p.proacl, acldefault('f', p.proowner)) AS acl
       FROM pg_proc p
      WHERE (p.pronamespace = mirror OR p.pronamespace = engine AND p.proname LIKE 'tds\_%')
@@ -193,7 +207,7 @@ BEGIN
       EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', o.name, closed_names);
     END IF;
     names := (SELECT string_agg(DISTINCT quote_ident(pg_get_userbyid(c)), ', ')
-                FROM unnest(changing || CASE WHEN o.of_columns THEN writing END) AS c
+                FROM unnest(changing || CASE WHEN o.for_writers THEN writing END) AS c
                WHERE NOT EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = c));
     IF names IS NOT NULL THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', o.name, names);

@@ -7,6 +7,10 @@ CREATE OR REPLACE FUNCTION tds_note_items(items bigint[], what text) RETURNS voi
   INSERT INTO tds_decisions (item_id, inbox_event_id, entity_type, zoho_id, kind, action)
   SELECT q.id, q.inbox_event_id, q.entity_type, q.zoho_entity_id, 'operator', what
     FROM tds_queue_live q WHERE q.id = ANY(items) AND q.direction = 'inbound'
+  UNION ALL
+  SELECT q.id, NULL, q.entity_type, l.zoho_id, 'operator', what
+    FROM tds_queue_live q JOIN tds_links l ON l.entity_type = q.entity_type AND l.local_id::text = q.entity_id
+   WHERE q.id = ANY(items) AND q.direction = 'outbound' AND l.zoho_id IS NOT NULL
 $$;
 
 -- Retries locked items that are failed or dead letters, and counts their attempts anew. The newest dead letter of a
@@ -103,10 +107,61 @@ $$;
 CREATE OR REPLACE FUNCTION tds_discard_items(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM tds_note_items(items, 'discard');
+  PERFORM tds_discard_changes(items);
   WITH ended AS (
     DELETE FROM tds_queue_live q WHERE q.id = ANY(items) RETURNING q.*, 'discarded'::text AS outcome)
   /* part: archive */;
   PERFORM tds_discard_waiters(items);
+END
+$$;
+
+-- Discards the local changes that locked outbound items carry, unless another item of the record carries them as well.
+-- The records that the changes were about are read again, so that the ERP shows what the source has.
+CREATE OR REPLACE FUNCTION tds_discard_changes(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  pushed record;
+  again record;
+  target tds_queue_live;
+BEGIN
+  FOR pushed IN
+    SELECT DISTINCT q.entity_type, q.entity_id::bigint AS local_id FROM tds_queue_live q
+     WHERE q.id = ANY(items) AND q.direction = 'outbound' AND q.entity_id ~ '^\d{1,18}$'
+       AND NOT EXISTS (
+         SELECT FROM tds_queue_live o
+          WHERE o.direction = 'outbound' AND o.entity_type = q.entity_type AND o.dead_lettered_at IS NULL
+            AND COALESCE(o.zoho_entity_id, o.entity_id) = q.entity_id AND o.id <> ALL(items))
+     ORDER BY 1, 2
+  LOOP
+    FOR again IN
+      WITH discarded AS (
+        UPDATE tds_outbox o SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
+          note = 'an operator discarded the push'
+         WHERE o.entity_type = pushed.entity_type AND o.local_id = pushed.local_id AND o.status = 'pending' AND o.relayed
+        RETURNING o.zoho_id)
+      -- An adjustment of stock is no record of the source that is read. Its products are.
+      SELECT DISTINCT l.product_zoho_id AS zoho_id FROM erp.stock_adjustment_lines l
+       WHERE pushed.entity_type = 'stock' AND l.document_id = pushed.local_id AND l.product_zoho_id IS NOT NULL
+         AND EXISTS (SELECT FROM discarded)
+      UNION
+      SELECT COALESCE((SELECT l.zoho_id FROM tds_links l
+                        WHERE l.entity_type = pushed.entity_type AND l.local_id = pushed.local_id), max(d.zoho_id))
+        FROM discarded d WHERE pushed.entity_type <> 'stock' HAVING count(*) > 0
+    LOOP
+      CONTINUE WHEN again.zoho_id IS NULL;
+      INSERT INTO tds_queue_live AS q (direction, entity_type, zoho_entity_id, priority, recheck)
+      VALUES ('inbound', pushed.entity_type, again.zoho_id, 0, true)
+      /* part: fold_into */
+      INTO target.id, target.direction, target.entity_type, target.zoho_entity_id, target.entity_id, target.generation;
+      INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+      VALUES (target.id, 'operator', 0, target.generation)
+      ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = excluded.generation;
+    END LOOP;
+    UPDATE tds_links l SET base = NULL, base_shape = NULL
+     WHERE l.entity_type = pushed.entity_type AND l.local_id = pushed.local_id
+       AND (l.base IS NOT NULL OR l.base_shape IS NOT NULL)
+       AND NOT EXISTS (SELECT FROM tds_outbox o
+                        WHERE o.entity_type = l.entity_type AND o.local_id = l.local_id AND o.status IN ('pending', 'conflict'));
+  END LOOP;
 END
 $$;
 
@@ -218,6 +273,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN false;
   END IF;
+  PERFORM tds_discard_changes(ARRAY[seen.id]);
   DELETE FROM tds_queue_live WHERE id = seen.id;
   PERFORM tds_discard_waiters(ARRAY[seen.id]);
   DELETE FROM tds_queue_attempts WHERE item_id = seen.id;

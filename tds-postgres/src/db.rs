@@ -1,5 +1,6 @@
 //! The database: connections, transactions, the meaning of its errors, and the schema.
 
+pub(crate) mod capture;
 pub(crate) mod config;
 pub(crate) mod connector;
 pub(crate) mod custom_columns;

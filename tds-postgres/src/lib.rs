@@ -10,8 +10,11 @@ mod inbox;
 mod maintenance;
 mod measures;
 mod mirror;
+mod mode_names;
 mod money;
 mod organization;
+mod outbound;
+
 mod processes;
 mod queue;
 mod runs;
@@ -25,6 +28,7 @@ mod verify;
 pub mod testkit;
 
 pub use db::{
+    capture::WriteGuard,
     config::DatabaseConfig,
     custom_columns::{CustomColumn, CustomType, InvalidCustomColumn},
     database::Database,

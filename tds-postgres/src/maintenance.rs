@@ -23,10 +23,14 @@ DELETE FROM tds_queue_done WHERE id IN (
   SELECT id FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1) LIMIT $2)
 ";
 
+// A dead letter that carries local changes stays until it is retried or discarded: the changes are nowhere else.
 const DEAD: &str = "
 WITH gone AS (
   DELETE FROM tds_queue_live WHERE id IN (
-    SELECT id FROM tds_queue_live WHERE dead_lettered_at <= now() - make_interval(secs => $1)
+    SELECT id FROM tds_queue_live q WHERE dead_lettered_at <= now() - make_interval(secs => $1)
+       AND NOT EXISTS (SELECT FROM tds_outbox o
+                        WHERE q.direction = 'outbound' AND o.entity_type = q.entity_type
+                          AND o.local_id::text = q.entity_id AND o.status = 'pending')
      ORDER BY entity_type, zoho_entity_id, entity_id LIMIT $2 FOR UPDATE SKIP LOCKED)
   RETURNING id),
 waiters AS (DELETE FROM tds_queue_waiters w USING gone WHERE w.item_id = gone.id RETURNING w.cause, w.cause_id),
@@ -98,6 +102,21 @@ const DECISIONS: &str = "
 DELETE FROM tds_decisions WHERE ctid = ANY (ARRAY(
   SELECT ctid FROM tds_decisions WHERE at <= now() - make_interval(secs => $1) LIMIT $2))
 ";
+// Changes that ended, and conflicts that were decided. A parked change keeps its conflict.
+const CHANGES: &str = "
+DELETE FROM tds_outbox WHERE id IN (
+  SELECT id FROM tds_outbox WHERE settled_at <= now() - make_interval(secs => $1)
+     AND status NOT IN ('pending', 'conflict') LIMIT $2)
+";
+const CONFLICTS: &str = "
+DELETE FROM tds_conflicts WHERE id IN (
+  SELECT c.id FROM tds_conflicts c
+   WHERE c.resolved_at <= now() - make_interval(secs => $1) AND c.status = 'resolved'
+     AND NOT EXISTS (SELECT FROM tds_outbox o
+                      WHERE o.entity_type = c.entity_type AND o.local_id = c.local_id
+                        AND o.status IN ('pending', 'conflict') AND o.conflict_id = c.id)
+   LIMIT $2)
+";
 // Whole weeks are measured, so these rows stay for five weeks, however short the retention is.
 const MEASURES: [&str; 4] = [
     "DELETE FROM tds_answer_times WHERE ctid IN (SELECT ctid FROM tds_answer_times
@@ -145,7 +164,7 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
     retry::repeat(retry::ALONE, || sqlx::query(LISTED).execute(database)).await?;
-    for statement in [DECISIONS, ATTEMPTS, RUNS, CALLS].into_iter().chain(MEASURES) {
+    for statement in [DECISIONS, ATTEMPTS, RUNS, CALLS, CHANGES, CONFLICTS].into_iter().chain(MEASURES) {
         batches(database, statement, age, None).await?;
     }
     for statement in [VERIFICATIONS, TALLY] {

@@ -3,16 +3,20 @@
 mod answers;
 mod coverage;
 mod days;
+mod outbox;
 mod sizes;
 mod week;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 use tds_core::{
     error::Result,
-    measures::{AnswerCount, Coverage, HistoryCheck, Measures, ReportFigures, Watched, WeekFigures},
+    measures::{
+        AnswerCount, Coverage, HistoryCheck, Measures, OutboxCounts, ReportFigures, Watched, WeekFigures,
+    },
+    record::EntityType,
 };
 use time::Date;
 
@@ -107,6 +111,10 @@ impl Measures for PgStore {
             })
         });
         checks.fetch_all(&self.database).await.doing("looking at the history of deliveries")
+    }
+
+    async fn outbox(&self) -> Result<BTreeMap<EntityType, OutboxCounts>> {
+        outbox::counts(&self.database).await.doing("counting what waits in the outbox")
     }
 }
 

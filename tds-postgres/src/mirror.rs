@@ -7,6 +7,9 @@ mod compare;
 mod decisions;
 mod head;
 mod locks;
+mod pending;
+pub(crate) mod references;
+pub(crate) mod schemas;
 mod seen;
 pub(crate) mod state;
 

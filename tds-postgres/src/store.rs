@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::{
     Database,
     inbox::commit::{Committers, StoreSettings},
-    mirror::catalog::Catalog,
+    mirror::{catalog::Catalog, schemas::Schemas},
     queue::{claim::ClaimCursors, notifier::Notifier},
 };
 
@@ -34,8 +34,10 @@ pub struct PgStore {
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
     /// The page (run and page number) whose items were enqueued before the page itself was committed.
     pub(crate) ahead: Arc<Mutex<Option<(RunId, i64)>>>,
-    /// The columns of the mirror, of which verifications read the records.
+    /// The columns of the mirror, of which verifications and pushes read the records.
     pub(crate) catalog: Catalog,
+    /// The schemas of the records that were pushed.
+    pub(crate) schemas: Schemas,
 }
 
 impl PgStore {
@@ -52,6 +54,7 @@ impl PgStore {
             set_back_at: Arc::default(),
             ahead: Arc::default(),
             catalog: Catalog::default(),
+            schemas: Schemas::default(),
         }
     }
 

@@ -29,7 +29,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Creates a fresh database with the current schema.
+    /// Creates a fresh database with the current schema. The write guard is off, because tests change rows by hand.
     ///
     /// # Panics
     /// Panics with the reason if no PostgreSQL is available.

@@ -11,7 +11,7 @@ use tds_core::{
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
 use tds_postgres::{
-    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings,
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings, WriteGuard,
     schema_script, testkit::TestDatabase,
 };
 
@@ -190,7 +190,12 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         Role::create(&test, "writer").await,
     );
     let readers = [reader.name.clone()];
-    let settings = MigrationSettings { readers: &readers, ..MigrationSettings::default() };
+    let unguarded = WriteGuard { refuses: false, advice: String::new() };
+    let settings = MigrationSettings {
+        readers: &readers,
+        write_guard: Some(&unguarded),
+        ..MigrationSettings::default()
+    };
     test.database().migrate_with(&settings).await.expect("migrates");
     run(
         test.database(),

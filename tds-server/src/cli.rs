@@ -3,6 +3,7 @@
 mod bulk_sync;
 mod check;
 mod completions;
+mod conflicts;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod exit;
@@ -11,7 +12,9 @@ mod images;
 mod inbox;
 mod lookup;
 mod migrate;
+mod mode;
 mod openapi;
+mod outbox;
 mod output;
 mod parse;
 mod pause;
@@ -85,6 +88,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Send test deliveries
     Webhook(webhook::WebhookArgs),
+    /// Show and change which side of an entity type is written, and who wins a conflict
+    Mode(mode::ModeArgs),
     #[command(flatten)]
     Stored(StoredCommand),
     /// Print the OpenAPI document of the HTTP API
@@ -103,6 +108,10 @@ enum StoredCommand {
     Inbox(inbox::InboxArgs),
     /// List, show, cancel and resume sync runs
     Runs(runs::RunsArgs),
+    /// Show the changes that programs made in the ERP, with their pushes to Zoho
+    Outbox(outbox::OutboxArgs),
+    /// Show and decide conflicts: fields that the ERP and Zoho both changed
+    Conflicts(conflicts::ConflictsArgs),
     /// Show every delivery, read and write of a record, with versions, decisions and changes
     Explain(explain::ExplainArgs),
     /// Pause the processing of an entity type in all processes of TDS
@@ -189,6 +198,7 @@ impl Command {
             Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,
             Self::Webhook(args) => args.run(flags, &entities.catalogue).await,
+            Self::Mode(args) => args.run(flags, entities).await,
             Self::Stored(command) => command.run(flags, entities).await,
             Self::Openapi => openapi::run(&entities.catalogue),
             Self::Completions(args) => args.run(program(&entities.catalogue)),
@@ -209,6 +219,8 @@ impl StoredCommand {
             Self::Queue(args) => args.run(store).await,
             Self::Inbox(args) => args.run(store).await,
             Self::Runs(args) => args.run(store).await,
+            Self::Outbox(args) => args.run(store).await,
+            Self::Conflicts(args) => args.run(store).await,
             Self::Explain(args) => args.run(store).await,
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,

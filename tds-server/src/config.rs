@@ -10,10 +10,10 @@ mod images;
 mod ingest;
 mod log;
 mod lookup;
-mod reserved;
 mod schedules;
 mod webhooks;
 mod worker;
+mod write_guard;
 mod zoho;
 
 pub(crate) use self::database::demo_directory;
@@ -33,7 +33,7 @@ pub use self::{
 
 use std::time::Duration;
 
-use tds_postgres::{CustomColumn, StoreSettings};
+use tds_postgres::{CustomColumn, StoreSettings, WriteGuard};
 use tds_zoho::ZohoConfig;
 
 use self::lookup::Reader;
@@ -76,6 +76,8 @@ pub struct Config {
     pub ingest: StoreSettings,
     /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
+    /// `ZOHO_UNIQUE_FIELD`, default `cf_tds_id`: the API name of the unique custom field that marks records created by TDS.
+    pub unique_field: String,
     /// Workers and retries.
     pub worker: WorkerConfig,
     /// `TDS_ENTITIES`: the entity types that are synced.
@@ -93,6 +95,9 @@ pub struct Config {
     pub erp_readers: Vec<String>,
     /// `TDS_CUSTOM_COLUMNS`: the custom fields that are columns of the mirror.
     pub custom_columns: Vec<CustomColumn>,
+    /// `TDS_WRITE_GUARD`, default `on`: whether local changes are errors while Zoho is the only place where records are
+    /// changed. `None`: the command leaves the database as it is.
+    pub write_guard: Option<WriteGuard>,
     /// The settings of the log.
     pub log: LogConfig,
 }
@@ -108,7 +113,6 @@ impl Config {
         let environment = environment(&mut reader);
         let serve = need == Need::Serve;
         let http = HttpConfig::read(&mut reader);
-        reserved::check(&mut reader);
         let config = Self {
             environment,
             database: DatabaseChoice::read(&mut reader),
@@ -117,6 +121,7 @@ impl Config {
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
             ingest: ingest::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
+            unique_field: zoho::unique_field(&mut reader),
             worker: WorkerConfig::read(&mut reader),
             entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
@@ -125,6 +130,7 @@ impl Config {
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),
+            write_guard: write_guard::read(&mut reader, serve),
             log: LogConfig::read(&mut reader, environment, serve),
         };
         reader.finish(config)

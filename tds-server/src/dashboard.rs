@@ -16,13 +16,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const PAGE: &[u8] = include_bytes!("dashboard/assets/index.html");
 const STYLE: &[u8] = include_bytes!("dashboard/assets/app.css");
 const SCRIPT: &[u8] = include_bytes!("dashboard/assets/app.js");
+const CONFLICTS: &[u8] = include_bytes!("dashboard/assets/conflicts.html");
+const CONFLICTS_SCRIPT: &[u8] = include_bytes!("dashboard/assets/conflicts.js");
 const READINESS: &[u8] = include_bytes!("dashboard/assets/readiness.html");
 const READINESS_SCRIPT: &[u8] = include_bytes!("dashboard/assets/readiness.js");
 
-/// Returns the routes of `/`, of `/readiness` and of the files that they load.
+/// Returns the routes of `/`, of `/conflicts`, of `/readiness` and of the files that they load.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(|| async { file("text/html; charset=utf-8", PAGE) }))
+        .route("/conflicts", get(|| async { file("text/html; charset=utf-8", CONFLICTS) }))
+        .route(
+            "/assets/conflicts.js",
+            get(|| async { file("text/javascript; charset=utf-8", CONFLICTS_SCRIPT) }),
+        )
         .route("/readiness", get(|| async { file("text/html; charset=utf-8", READINESS) }))
         .route(
             "/assets/readiness.js",

@@ -67,6 +67,7 @@ pub(crate) fn migration_settings<'a>(config: &'a Config, entities: &'a Entities)
         further: &entities.migrations,
         readers: &config.erp_readers,
         custom_columns: &config.custom_columns,
+        write_guard: config.write_guard.as_ref(),
     }
 }
 
@@ -168,7 +169,7 @@ impl Engine {
         let ports = Arc::new(store.clone());
         let money = ListSumsCheck::new(ports.clone(), &sources, MONTHS_OF_SUMS);
         let verify = VerifyStores { store: ports.clone(), operator: ports, money: Some(Arc::new(money)) };
-        let stores = Stores::new(store, PgMirror::new(database.clone())).with_verify(verify);
+        let stores = Stores::new(store, PgMirror::new(database.clone())).with_verify(verify).outbound(store);
         let builder = tds_core::engine::Engine::builder(stores)
             .clock(Arc::clone(&clock))
             .worker(worker)
@@ -205,14 +206,17 @@ impl Engine {
             })),
             None => builder,
         };
-        let engine = sources.into_iter().fold(builder, |builder, source| builder.source(source)).build();
+        let builder = sources.into_iter().fold(builder, |builder, source| builder.source(source));
+        let writers = catalogue.writers(&zoho, &config.unique_field);
+        let engine = writers.into_iter().fold(builder, |builder, writer| builder.writer(writer)).build();
         let costs = CostSettings {
             schedules,
             probe_every: config.schedules.probe,
             sample: config.verify_sample,
             derived: config.worker.derived_wait.is_some(),
         };
-        Ok((Services { ports: Ports::new(store).measuring(store), catalogue, engine, zoho, clock }, costs))
+        let ports = Ports::new(store).measuring(store).pushing(store);
+        Ok((Services { ports, catalogue, engine, zoho, clock }, costs))
     }
 
     /// Stores what was gathered, gives the permits for Zoho back, then closes the store and the database. Stop the tasks

@@ -8,6 +8,7 @@ mod app {
     pub(crate) mod bulk_sync;
     pub(crate) mod check;
     pub(crate) mod credentials;
+    pub(crate) mod directions;
     pub(crate) mod dry_run;
     pub(crate) mod events;
     pub(crate) mod explain;
@@ -15,6 +16,7 @@ mod app {
     pub(crate) mod health;
     pub(crate) mod items;
     pub(crate) mod missed;
+    pub(crate) mod outbox;
     pub(crate) mod plan;
     pub(crate) mod presence;
     pub(crate) mod prune;
@@ -45,7 +47,7 @@ pub mod telemetry;
 pub use app::{
     health::{ComponentHealth, Health, HealthReport, HealthStatus, Probe},
     plan::CostSettings,
-    services::{Ports, Services},
+    services::{OutboundPorts, Ports, Services},
 };
 pub use config::{Config, ConfigErrors, Need};
 pub use engine::BuildError;

@@ -9,8 +9,8 @@ use crate::{
     app::{
         credentials,
         health::{
-            DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
-            VerificationProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
+            ConflictsProbe, DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe,
+            SchedulerProbe, VerificationProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
         },
     },
     config::Config,
@@ -172,7 +172,7 @@ async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, BuildE
 fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
     let (services, database) = (&engine.services, &engine.storage.database);
     let (concurrency, zoho) = (config.worker.concurrency, &services.zoho);
-    let probes: Vec<Arc<dyn Probe>> = vec![
+    let mut probes: Vec<Arc<dyn Probe>> = vec![
         Arc::new(DatabaseProbe(database.clone())),
         Arc::new(MigrationsProbe::new(database.clone())),
         Arc::new(WorkersProbe { concurrency, supervisor: supervisor.clone() }),
@@ -191,5 +191,8 @@ fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
         Arc::new(VerificationProbe(Arc::clone(&services.ports.verify))),
         Arc::new(WebhooksProbe(config.webhooks.verification())),
     ];
+    if let Some(outbound) = &services.ports.outbound {
+        probes.push(Arc::new(ConflictsProbe(Arc::clone(&outbound.operator))));
+    }
     Health::new(probes)
 }

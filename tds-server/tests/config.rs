@@ -33,6 +33,8 @@ fn the_defaults_are_those_of_the_handbook() {
     assert_eq!(config.worker.policy.max, Duration::from_secs(900));
     assert_eq!(config.worker.lease, Duration::from_secs(60));
     assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.unique_field, "cf_tds_id");
+    assert_eq!(serve(&[("ZOHO_UNIQUE_FIELD", "cf_erp_key")]).unique_field, "cf_erp_key");
     let schedules = &config.schedules;
     let minutes = [schedules.incremental, schedules.full, schedules.stock, schedules.prices]
         .map(|every| every.expect("on").as_secs() / 60);

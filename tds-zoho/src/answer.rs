@@ -7,9 +7,11 @@ use serde_json::{Map, Value};
 use tds_core::{
     limits::budget::Place,
     queue::Lane,
-    record::{EntityType, Interval},
+    record::{EntityType, Interval, Payload},
 };
 use time::OffsetDateTime;
+
+use crate::write::Method;
 
 /// One of Zoho's two products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,12 +48,13 @@ impl Api {
     }
 }
 
-/// One call that reads data.
+/// One call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The product.
     pub(crate) api: Api,
-    /// The OAuth scope that the call needs.
+    /// The OAuth scope that the call needs. The scope of a call that writes lacks its operation: see
+    /// [`Call::needed_scope`].
     pub(crate) scope: &'static str,
     /// The path, such as `/items/460000000038080`. The client percent-encodes the path, so it must not be encoded
     /// beforehand.
@@ -63,9 +66,33 @@ pub(crate) struct Call {
     /// The entity type of the records that the call is made for. `None` means that the call concerns no single
     /// entity type.
     pub(crate) entity: Option<EntityType>,
+    /// What the call writes. `None`: the call reads.
+    pub(crate) write: Option<Write>,
+}
+
+/// What a call writes.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    /// The method.
+    pub(crate) method: Method,
+    /// The headers, without those of every call.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub(crate) body: Option<Payload>,
 }
 
 impl Call {
+    /// Returns the method, as HTTP writes it.
+    pub(crate) fn method(&self) -> &'static str {
+        self.write.as_ref().map_or(Method::Get, |write| write.method).as_str()
+    }
+
+    /// Returns the OAuth scope that the call needs.
+    pub(crate) fn needed_scope(&self) -> String {
+        let operation = self.write.as_ref().and_then(|write| write.method.operation());
+        operation.map_or_else(|| self.scope.to_owned(), |operation| format!("{}.{operation}", self.scope))
+    }
+
     /// Returns the place of the call: the product, and the kind of call in it. The calls of a place fail and work
     /// together. Reading one item and reading many items at once are the same kind of call.
     pub(crate) fn place(&self) -> Place {
@@ -75,15 +102,16 @@ impl Call {
         Place { service, endpoint }
     }
 
-    /// Returns what the token needs a right for: the first part of the path, such as `items`. A token may read items
-    /// but not their images.
-    pub(crate) fn resource(&self) -> &str {
-        if self.is_for_a_file() { "image" } else { resource(&self.path) }
+    /// Returns what the token needs a right for: the first part of the path, such as `items`, and the method of a call
+    /// that writes. A token may read items but not their images, and may read what it may not write.
+    pub(crate) fn resource(&self) -> String {
+        let resource = if self.is_for_a_file() { "image" } else { resource(&self.path) };
+        if self.write.is_some() { format!("{} {resource}", self.method()) } else { resource.to_owned() }
     }
 
     /// Returns true if a success of the call is a file, and not JSON.
     pub(crate) fn is_for_a_file(&self) -> bool {
-        self.path.ends_with("/image")
+        self.write.is_none() && self.path.ends_with("/image")
     }
 
     /// Returns true if one call reads many items.
@@ -91,9 +119,12 @@ impl Call {
         self.path == "/itemdetails"
     }
 
-    /// Returns what the call reads, with the ids replaced: `books /invoices/{id}`.
+    /// Returns what the call reads or writes, with the ids replaced: `books /invoices/{id}`, `books PUT /invoices/{id}`.
     pub(crate) fn endpoint(&self) -> String {
-        let product = self.api.name();
+        let mut product = self.api.name().to_owned();
+        if self.write.is_some() {
+            product = format!("{product} {}", self.method());
+        }
         let known =
             |segment: &&str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_lowercase());
         let segments = self.path.split('/').filter(|segment| !segment.is_empty());

@@ -289,6 +289,21 @@ impl ZohoClient {
         }
     }
 
+    /// Sends a call that writes. It is repeated only after an answer that says that Zoho did nothing, or if it never
+    /// left this machine.
+    ///
+    /// # Errors
+    /// `Refused`: Zoho did nothing, with an error as that of [`ZohoClient::get`]. `InDoubt`: no answer arrived, or one
+    /// that leaves open what Zoho did.
+    pub(crate) async fn write(&self, call: Call) -> std::result::Result<Answer, Unwritten> {
+        send::check(&call).map_err(Unwritten::Refused)?;
+        self.needs_inventory(&call).map_err(Unwritten::Refused)?;
+        let outcome = self.ask(&call, true).await;
+        let in_doubt = matches!(outcome, Err(Failure::Doubtful(_) | Failure::Fell { in_doubt: true, .. }));
+        let unwritten = if in_doubt { Unwritten::InDoubt } else { Unwritten::Refused };
+        self.reported(&call, outcome).await.map_err(unwritten)
+    }
+
     /// Returns true if only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let twin = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
@@ -307,8 +322,25 @@ impl ZohoClient {
 enum Failure {
     /// The error needs no further report.
     Known(Error),
+    /// The call writes, and it is not known whether it took effect. The error needs no further report.
+    Doubtful(Error),
     /// The call was given up for a reason that its record does not cause. The fault has not been reported yet.
-    Fell { fault: Fault, issued_at: Instant, hints: HeaderHints },
+    Fell {
+        fault: Fault,
+        issued_at: Instant,
+        hints: HeaderHints,
+        /// The call writes, and it is not known whether it took effect.
+        in_doubt: bool,
+    },
+}
+
+/// Why a call that writes brought no answer.
+#[derive(Debug)]
+pub(crate) enum Unwritten {
+    /// Zoho did nothing.
+    Refused(Error),
+    /// It is not known whether the call took effect.
+    InDoubt(Error),
 }
 
 impl From<Error> for Failure {
@@ -319,7 +351,7 @@ impl From<Error> for Failure {
 
 /// Returns a call that concerns no entity type.
 fn call(api: Api, path: &str, query: Vec<(&'static str, String)>, lane: Lane) -> Call {
-    Call { api, scope: api.settings(), path: path.to_owned(), query, lane, entity: None }
+    Call { api, scope: api.settings(), path: path.to_owned(), query, lane, entity: None, write: None }
 }
 
 /// Creates the HTTP client of all calls. Redirects are not followed, because a redirect could carry the bearer

@@ -95,6 +95,21 @@ impl Fault {
         matches!(self, Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_))
     }
 
+    /// Returns true if Zoho says that it did nothing: it refuses the call in its own words. Any other answer to a call
+    /// that writes leaves open whether the call took effect. An error under a status of success is such an answer too.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Limit(..) => true,
+            Self::NotFound(words)
+            | Self::Token(words)
+            | Self::Organization(words)
+            | Self::Forbidden(words)
+            | Self::Refused(words)
+            | Self::WrongAddress(words) => (400..=499).contains(&words.status) && words.are_zohos(),
+            Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_) => false,
+        }
+    }
+
     /// Returns what the fault concerns.
     pub(crate) fn about(&self) -> About {
         match self {

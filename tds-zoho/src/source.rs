@@ -5,7 +5,7 @@ mod image;
 mod items;
 mod list;
 mod listed;
-mod page;
+pub(crate) mod page;
 mod probe;
 mod sums;
 
@@ -53,19 +53,29 @@ impl Catalogue {
     /// Returns a source for every entity type of the catalogue that is synced. All sources use one client.
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
-        let source = |descriptor: &'static Descriptor| -> Arc<dyn Source> {
-            Arc::new(ZohoSource {
-                client: client.clone(),
-                descriptor,
-                profile: descriptor.profile(),
-                known_keys: Arc::new(KnownKeys::of(descriptor)),
-            })
-        };
+        let source = |descriptor| -> Arc<dyn Source> { Arc::new(ZohoSource::new(client, descriptor)) };
         self.synced().map(source).collect()
     }
 }
 
 impl ZohoSource {
+    pub(crate) fn new(client: &ZohoClient, descriptor: &'static Descriptor) -> Self {
+        Self {
+            client: client.clone(),
+            descriptor,
+            profile: descriptor.profile(),
+            known_keys: Arc::new(KnownKeys::of(descriptor)),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &ZohoClient {
+        &self.client
+    }
+
+    pub(crate) fn descriptor(&self) -> &'static Descriptor {
+        self.descriptor
+    }
+
     fn entity(&self) -> &EntityType {
         &self.descriptor.schema.entity
     }
@@ -82,7 +92,7 @@ impl ZohoSource {
     /// Returns a call for records of the entity type.
     fn call(&self, path: String, query: Vec<(&'static str, String)>, lane: Lane) -> Call {
         let Descriptor { api, scope, .. } = *self.descriptor;
-        Call { api, scope, path, query, lane, entity: Some(self.entity().clone()) }
+        Call { api, scope, path, query, lane, entity: Some(self.entity().clone()), write: None }
     }
 }
 

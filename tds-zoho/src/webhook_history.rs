@@ -103,6 +103,7 @@ fn call(page: usize) -> Call {
         query: vec![("page", page.to_string()), ("per_page", PER_PAGE.to_string())],
         lane: Lane::Verify,
         entity: None,
+        write: None,
     }
 }
 

@@ -3,13 +3,13 @@
 //! A [`Contract`] is data, one file per entity type. The contract says which columns of the `erp` tables go to which keys
 //! of Zoho's request bodies, which columns nobody can write, how statuses change, how records are removed, and how a
 //! create that is repeated is kept from making a second record. Functions of the contract return [`WriteCall`]s; nothing
-//! here sends them. A body is built from the contract and never from a record that was read, so that a body contains
-//! documented keys only.
+//! in a contract sends them; a [`ZohoWriter`] does. A body is built from the contract and never from a record that was
+//! read, so that a body contains documented keys only.
 //!
 //! ```
 //! use serde_json::json;
-//! use tds_core::record::EntityType;
-//! use tds_zoho::write::{LocalRecord, contract_of};
+//! use tds_core::{outbound::LocalRecord, record::EntityType};
+//! use tds_zoho::write::contract_of;
 //!
 //! let contract = contract_of(&EntityType::from_static("customers")).expect("customers are written");
 //! let fields = json!({"name": "Dijla Trading", "currency_code": null});
@@ -46,10 +46,12 @@ mod reasons;
 mod remove;
 mod sales_orders;
 mod status;
-pub mod stock;
+mod stock;
 mod update;
 mod value;
 mod vendor_payments;
+mod writable;
+mod writer;
 
 use tds_core::record::EntityType;
 
@@ -61,8 +63,8 @@ pub use self::{
         Contract, EntityTypeName, Field, Form, Idempotence, Lines, Number, Part, ReadOnly, Removes, Stamp,
         Status, Transition, When,
     },
-    findings::{Awaited, Findings, WriteError},
-    local::LocalRecord,
+    findings::Findings,
+    writer::{ZohoWriter, writers},
 };
 
 /// The contracts, in the order in which a shop needs them.

@@ -93,12 +93,19 @@ impl Process {
     /// Runs the program with these arguments and the settings of the server. Returns its exit status and what it wrote to
     /// stdout.
     pub(crate) async fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let (status, stdout, _) = self.told(arguments).await;
+        (status, stdout)
+    }
+
+    /// Runs the program like [`Self::command`]. Returns its exit status, and what it wrote to stdout and to stderr.
+    pub(crate) async fn told(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(program());
         command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
         let output =
             command.kill_on_drop(true).stdin(Stdio::null()).output().await.expect("the program runs");
         let status = output.status.code().expect("it was not killed");
-        (status, String::from_utf8(output.stdout).expect("text"))
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (status, text(output.stdout), text(output.stderr))
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -122,6 +129,10 @@ impl Process {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         self.ask(self.request("POST", path).json(&body)).await.expect("an answer")
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(self.request("PUT", path).json(&body)).await.expect("an answer")
     }
 
     /// Starts a bulk sync and returns the id of the run.

@@ -267,6 +267,8 @@ pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -
         ("TDS_RETRY_MAX", "200ms".to_owned()),
         // The tests count calls. Those of derived values turn this on.
         ("TDS_DERIVED_WAIT", "off".to_owned()),
+        // Tests change rows by hand.
+        ("TDS_WRITE_GUARD", "off".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::AnswerTimes;
+use super::{AnswerTimes, ShadowFigures};
 use crate::runs::RunId;
 
 /// The figures of some time before now.
@@ -22,6 +22,8 @@ pub struct WeekFigures {
     pub answers_since: Option<OffsetDateTime>,
     /// The checks of money of each verification, oldest first.
     pub money: Vec<MoneyPoint>,
+    /// The pushes of the mode `shadow`.
+    pub shadow: ShadowFigures,
 }
 
 /// The time from the arrival of work to its end.

@@ -13,6 +13,9 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
+/// The beginning of the note of an entry with the status `shadow` whose push would have been refused. The reason follows.
+pub const WOULD_BE_REFUSED: &str = "the push would have been refused: ";
+
 closed_set! {
     /// What has become of a captured change.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -45,7 +45,9 @@ pub trait Outbox: Send + Sync {
     async fn relay(&self, limit: usize) -> Result<usize>;
 
     /// Returns what is pending of a record, in one state of the store; `None` if nothing is, or if everything that is
-    /// pending is parked. Parked changes are loaded together with newer ones. The first load of a record gives it its key.
+    /// pending is parked. Parked changes are loaded together with newer ones. The key of a
+    /// record is given in the transaction of its first change that is captured, so that no older state of the store has
+    /// the change without the key.
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
 
     /// Notes that a create of the record is about to be sent. From here until [`Outbox::linked`] or

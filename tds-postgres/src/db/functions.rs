@@ -38,19 +38,22 @@ pub(crate) struct Family {
 }
 
 /// The families in the order of their application. A family may name functions of the families before it.
-static FAMILIES: [Family; 12] = [
+static FAMILIES: [Family; 15] = [
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 3, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 9, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 11, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 12, text: include_str!("../../sql/operator.sql") },
     Family { name: "views", revision: 1, text: include_str!("../../sql/views.sql") },
     Family { name: "money", revision: 1, text: include_str!("../../sql/money.sql") },
     Family { name: "money_payments", revision: 1, text: include_str!("../../sql/money_payments.sql") },
     Family { name: "money_sums", revision: 1, text: include_str!("../../sql/money_sums.sql") },
     Family { name: "custom_columns", revision: 1, text: include_str!("../../sql/custom_columns.sql") },
-    Family { name: "close", revision: 4, text: include_str!("../../sql/close.sql") },
+    Family { name: "capture", revision: 1, text: include_str!("../../sql/capture.sql") },
+    Family { name: "capture_stock", revision: 1, text: include_str!("../../sql/capture_stock.sql") },
+    Family { name: "capture_tables", revision: 1, text: include_str!("../../sql/capture_tables.sql") },
+    Family { name: "close", revision: 5, text: include_str!("../../sql/close.sql") },
 ];
 
 const RECORD: &str = "
@@ -124,19 +127,22 @@ mod tests {
     use super::*;
 
     /// The text of each revision, identified by the beginning of its hash.
-    const REVISIONS: [(&str, i32, &str); 12] = [
+    const REVISIONS: [(&str, i32, &str); 15] = [
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 3, "77710212a969"),
         ("claim", 9, "d41952b7122f"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 11, "30336a03f61b"),
+        ("operator", 12, "31ae3bcc9a86"),
         ("views", 1, "273a9a615658"),
         ("money", 1, "bc03e3914378"),
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("close", 4, "579e016f32aa"),
+        ("capture", 1, ""),
+        ("capture_stock", 1, ""),
+        ("capture_tables", 1, ""),
+        ("close", 5, ""),
     ];
 
     #[test]

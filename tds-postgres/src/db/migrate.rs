@@ -9,6 +9,7 @@ use tds_core::{
 };
 
 use super::{
+    capture::{self, WriteGuard},
     custom_columns::{self, CustomColumn},
     database::Database,
     error::{classify, is_retryable},
@@ -28,8 +29,10 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// How many times a migration is tried before a deadlock makes it fail.
 const ATTEMPTS: u32 = 5;
 
+// The writes of a migration are no local changes.
 const PREPARE: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+  SET LOCAL tds.origin = 'remote';
   SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()))";
 
 const VERSIONS: &str =
@@ -66,6 +69,9 @@ pub struct MigrationSettings<'a> {
     pub readers: &'a [String],
     /// The custom fields that are columns.
     pub custom_columns: &'a [CustomColumn],
+    /// What happens to local changes that the mode does not provide for. `None`: it stays as it is, and in a new database
+    /// they are errors.
+    pub write_guard: Option<&'a WriteGuard>,
 }
 
 /// The report of [`Database::migrate`].
@@ -130,8 +136,8 @@ impl Database {
         self.migrate_with(&MigrationSettings::default()).await
     }
 
-    /// Applies the missing migrations and the stale functions, makes the columns of custom fields and the views, and
-    /// closes the new objects, all in one transaction. Only the owner and roles with grants of their own can read or
+    /// Applies the missing migrations and the stale functions, makes the columns of custom fields, the views and the
+    /// triggers that capture local changes, and closes the new objects, all in one transaction. Only the owner and roles with grants of their own can read or
     /// change closed objects. Several processes may call the method at the same time: each call waits for the one
     /// before it.
     ///
@@ -198,7 +204,7 @@ impl Database {
                 Further::Changed => return Err(changed(migration.name).into()),
             }
         }
-        let mut notes = derive(&mut tx, settings.custom_columns).await?;
+        let mut notes = derive(&mut tx, settings).await?;
         notes.extend(close(&mut tx, settings.readers).await?);
         tx.commit().await.map_err(doing)?;
         Ok(MigrationReport {
@@ -293,8 +299,9 @@ async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), 
     Ok(())
 }
 
-/// Makes the columns of custom fields, and the views. Returns what was not possible and is not needed.
-async fn derive(tx: &mut Tx, columns: &[CustomColumn]) -> Result<Vec<String>, Step> {
+/// Makes the columns of custom fields, the views and the triggers that capture local changes. Returns what was not possible
+/// and is not needed.
+async fn derive(tx: &mut Tx, settings: &MigrationSettings<'_>) -> Result<Vec<String>, Step> {
     let doing = |error| Step::of(error, "making the views of the mirror");
     // A role that owns no object of TDS has no table to make a view of.
     let allowed: bool =
@@ -305,10 +312,14 @@ async fn derive(tx: &mut Tx, columns: &[CustomColumn]) -> Result<Vec<String>, St
     if !allowed {
         return Ok(Vec::new());
     }
-    let mut notes = custom_columns::put(tx, columns).await?;
+    let mut notes = custom_columns::put(tx, settings.custom_columns).await?;
     let views: Vec<String> =
-        sqlx::query_scalar("SELECT tds_refresh_views('erp')").fetch_all(tx).await.map_err(doing)?;
+        sqlx::query_scalar("SELECT tds_refresh_views('erp')").fetch_all(&mut *tx).await.map_err(doing)?;
     notes.extend(views);
+    notes.extend(capture::put(tx).await?);
+    if let Some(guard) = settings.write_guard {
+        capture::guard(tx, guard).await?;
+    }
     Ok(notes)
 }
 
@@ -367,6 +378,8 @@ pub fn schema_script(settings: &MigrationSettings<'_>) -> String {
         script.push_str(&custom_columns::script(settings.custom_columns));
     }
     script.push_str("\n-- The views.\n\nSELECT tds_refresh_views('erp');\n");
+    script.push_str("\n-- The triggers that capture local changes.\n\n");
+    script.push_str(&capture::script(settings.write_guard));
     let readers: Vec<String> = settings.readers.iter().map(|reader| literal(reader)).collect();
     script.push_str(&format!(
         "\n-- This call is the last step; the function says what it does.\n\n\

@@ -13,7 +13,7 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use super::{answers::times_of, number};
+use super::{answers::times_of, number, outbox};
 use crate::{Database, db::text::seconds};
 
 // What an operator discarded says nothing about how long work takes.
@@ -84,6 +84,7 @@ pub(super) async fn week(
         answers,
         answers_since,
         money: money.fetch_all(database).await?,
+        shadow: outbox::shadow(database, within).await?,
     })
 }
 

@@ -7,14 +7,16 @@ use tds_core::{
     guard::{RereadReason, SyncState, Verdict, guard_sets, report_ahead, report_unusual},
     mirror::{Applied, MirrorSchema, Operation, follow_ups},
     queue::{Outcome, Waiter},
-    record::{Content, Read, Record, RecordId},
+    record::{Content, Origin, Read, Record, RecordId},
 };
 
 use super::{
     catalog::{Tables, unknown},
     children,
     decisions::Decision,
-    head, seen, state,
+    head,
+    pending::{Local, Scope, keep_bases},
+    references, seen, state,
 };
 use crate::{Database, db::session::Tx, queue::fold as queue};
 
@@ -41,6 +43,14 @@ struct Written {
     changed: Vec<String>,
 }
 
+/// A read, the decision of the guard on it, and what local changes leave to write of it.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    read: &'a Read,
+    verdict: Verdict,
+    scope: Scope<'a>,
+}
+
 impl Batch<'_> {
     /// Writes the whole batch or nothing. A read that is invalid in itself, which needs no query to find out, gets its own
     /// error as the result.
@@ -52,11 +62,15 @@ impl Batch<'_> {
             if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();
         let mut next =
             || outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome"));
-        Ok(checked.into_iter().map(|read| read.and_then(|_| next())).collect())
+        Ok(checked.into_iter().map(|read| read.and_then(|_| next()?)).collect())
     }
 
     /// Writes the reads. Each repetition knows at least one more record, which another transaction inserted first.
-    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Applied>, sqlx::Error> {
+    async fn write(
+        &self,
+        database: &Database,
+        reads: &[&Read],
+    ) -> Result<Vec<Result<Applied>>, sqlx::Error> {
         loop {
             if let Some(outcomes) = self.try_write(database, reads).await? {
                 return Ok(outcomes);
@@ -69,70 +83,76 @@ impl Batch<'_> {
         &self,
         database: &Database,
         reads: &[&Read],
-    ) -> Result<Option<Vec<Applied>>, sqlx::Error> {
+    ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
-        let (mut states, now) = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let state::Locked { mut states, now, mode } =
+            state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
         report_ahead(believed.len());
         states.extend(believed.clone());
-        let counts = self.counts(&mut tx, reads).await?;
-        let verdicts: Vec<Verdict> = reads
+        let local = Local::read(&mut tx, self.schema, mode, reads, |id| states.contains_key(id)).await?;
+        let late: Vec<Option<Error>> = reads.iter().map(|read| local.wait(read)).collect();
+        let due: Vec<&Read> =
+            reads.iter().zip(&late).filter(|(_, late)| late.is_none()).map(|(read, _)| *read).collect();
+        let counts = self.counts(&mut tx, &due).await?;
+        let judged: Vec<Judged<'_>> = due
             .iter()
             .map(|read| {
                 let rows = |table: &str| rows_of(&counts, table, &read.key.id);
                 let shrinks = |record: &Record| self.schema.shrinks(record, rows);
-                guard_sets(states.get(&read.key.id), read, shrinks)
+                let state = states.get(&read.key.id);
+                let scope = local.scope(read, state.is_some());
+                Judged { read, verdict: guard_sets(state, read, shrinks), scope }
             })
             .collect();
-        let written = self.write_tables(&mut tx, reads, &verdicts, states.is_empty()).await?;
-        let next: Vec<(&RecordId, SyncState)> = reads
+        let all_new = states.is_empty() && !local.has_heads();
+        let written = self.write_tables(&mut tx, &judged, &local, all_new).await?;
+        let next: Vec<(&RecordId, SyncState)> = judged
             .iter()
-            .zip(&verdicts)
-            .filter_map(|(read, verdict)| {
+            .filter(|it| !matches!(it.scope, Scope::Nothing))
+            .filter_map(|Judged { read, verdict, .. }| {
                 let next = SyncState::after(states.get(&read.key.id), read, *verdict);
                 Some((&read.key.id, next.or_else(|| believed.get(&read.key.id).cloned())?))
             })
             .collect();
-        let decisions: Vec<Decision<'_>> = reads
-            .iter()
-            .zip(&verdicts)
-            .map(|(read, verdict)| decision(states.get(&read.key.id), read, *verdict, &written))
-            .collect();
+        let decisions: Vec<Decision<'_>> =
+            judged.iter().map(|it| decision(states.get(&it.read.key.id), *it, &written)).collect();
         if !state::store(&mut tx, &self.schema.entity, self.schema.head, &next, &states, &decisions).await? {
             tx.rollback().await?;
             return Ok(None);
         }
         let moved = next.iter().map(|(id, state)| (*id, state, states.get(*id))).collect();
         seen::write(&mut tx, self.schema, self.tables, &moved).await?;
-        self.follow(&mut tx, reads, &verdicts, &states, &next).await?;
+        self.follow(&mut tx, &judged, &states, &next).await?;
         tx.commit().await?;
-        for (read, verdict) in reads.iter().zip(&verdicts) {
+        for Judged { read, verdict, .. } in &judged {
             report_unusual(states.get(&read.key.id), read, *verdict);
         }
-        let applied = |(read, verdict): (&&Read, Verdict)| match outcome(read, verdict, &written) {
-            Ok(outcome) => Applied::Done(outcome),
-            Err(reason) => Applied::Reread(reason),
-        };
-        Ok(Some(reads.iter().zip(verdicts).map(applied).collect()))
+        let mut applied = judged.iter().map(|it| match outcome(*it, &written) {
+            Ok(outcome) => Ok(Applied::Done(outcome)),
+            Err(reason) => Ok(Applied::Reread(reason)),
+        });
+        let missing = || Err(Error::internal("a read of the batch has no outcome"));
+        let result = |late: Option<Error>| late.map_or_else(|| applied.next().unwrap_or_else(missing), Err);
+        Ok(Some(late.into_iter().map(result).collect()))
     }
 
     /// Enqueues the work that follows from the reads. It becomes durable together with the states that it follows from.
     async fn follow(
         &self,
         tx: &mut Tx,
-        reads: &[&Read],
-        verdicts: &[Verdict],
+        judged: &[Judged<'_>],
         states: &HashMap<RecordId, SyncState>,
         next: &[(&RecordId, SyncState)],
     ) -> Result<(), sqlx::Error> {
-        if reads.iter().all(|read| read.follow.is_none()) {
+        if judged.iter().all(|it| it.read.follow.is_none()) {
             return Ok(());
         }
         let next: HashMap<&RecordId, &SyncState> = next.iter().map(|(id, state)| (*id, state)).collect();
         let mut later = queue::Batch::default();
-        for (read, verdict) in reads.iter().zip(verdicts) {
+        for Judged { read, verdict, .. } in judged {
             let before = states.get(&read.key.id);
             let after = next.get(&read.key.id).copied().or(before);
             follow_ups(before, after, read, *verdict).into_iter().for_each(|item| later.add_later(item));
@@ -151,35 +171,47 @@ impl Batch<'_> {
     async fn write_tables(
         &self,
         tx: &mut Tx,
-        reads: &[&Read],
-        verdicts: &[Verdict],
+        judged: &[Judged<'_>],
+        local: &Local,
         all_new: bool,
     ) -> Result<HashMap<String, Written>, sqlx::Error> {
         let head = self.schema.head.and_then(|head| self.tables.get_key_value(head));
         let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
         let mut gone: Vec<String> = Vec::new();
-        let mut whole: Vec<&Record> = Vec::new();
-        for (read, verdict) in reads.iter().zip(verdicts) {
-            // Something other than the sync may have restored the row of a record that is known to be gone.
+        let mut whole: Vec<(&Record, Scope<'_>)> = Vec::new();
+        let (mut others, mut pushed): (Vec<&str>, Vec<&str>) = Default::default();
+        for Judged { read, verdict, scope } in judged {
+            // Something other than the sync may have restored the row of a record that is known to be gone. A row with
+            // local changes stays until the changes are settled.
             if read.content == Content::Absent
+                && matches!(scope, Scope::All)
                 && matches!(verdict, Verdict::Apply { .. } | Verdict::Unchanged)
             {
                 gone.push(read.key.id.as_str().to_owned());
             }
             let Verdict::Apply { stable, volatile } = *verdict else { continue };
-            match &read.content {
-                Content::Absent => {}
-                Content::Present(record) => {
-                    if let Some(rows) = &mut rows {
-                        rows.push(read, record, stable, volatile);
-                    }
-                    if stable {
-                        whole.push(record);
-                    }
+            let Content::Present(record) = &read.content else { continue };
+            let (stable, pending) = match scope {
+                Scope::All => (stable, None),
+                Scope::Beside(pending) if self.schema.head.is_none() || local.has_head(&read.key.id) => {
+                    let kept = if read.origin() == Origin::Push { &mut pushed } else { &mut others };
+                    kept.extend(stable.then_some(read.key.id.as_str()));
+                    (stable, Some(*pending))
                 }
+                Scope::Volatile => (false, None),
+                Scope::Beside(_) | Scope::Nothing => continue,
+            };
+            if let Some(rows) = &mut rows {
+                rows.push(read, record, stable, volatile, pending);
+            }
+            if stable {
+                whole.push((record, *scope));
             }
         }
         let mut written: HashMap<String, Written> = HashMap::new();
+        if let Some((table, _)) = head {
+            keep_bases(tx, &self.schema.entity, table, (&others, &pushed)).await?;
+        }
         if let Some(rows) = rows {
             let of_row = |row: head::Written| {
                 let inserted = row.changed.is_none();
@@ -188,13 +220,20 @@ impl Batch<'_> {
             written.extend(rows.upsert(tx, all_new).await?.into_iter().map(of_row));
         }
         if let Some((table, columns)) = head {
+            let new: Vec<&str> =
+                written.iter().filter(|(_, row)| row.inserted).map(|(id, _)| id.as_str()).collect();
+            references::arrived(tx, table, &new).await?;
             head::tombstone(tx, table, columns, &gone).await?;
         }
         for child in self.schema.children {
             let Some(columns) = self.tables.get(child.table) else { continue };
+            let keeps = |scope: &Scope<'_>| matches!(scope, Scope::Beside(it) if it.keeps(child.table));
             let sets: children::Sets<'_> = whole
                 .iter()
-                .filter_map(|record| Some((record.id.as_str(), record.children.get(child.table)?.as_slice())))
+                .filter(|(_, scope)| !keeps(scope))
+                .filter_map(|(record, _)| {
+                    Some((record.id.as_str(), record.children.get(child.table)?.as_slice()))
+                })
                 .collect();
             if !sets.is_empty() {
                 for id in children::replace(tx, child, columns, &sets).await? {
@@ -266,13 +305,11 @@ fn record_of(read: &Read) -> Option<&Record> {
     }
 }
 
-fn outcome(
-    read: &Read,
-    verdict: Verdict,
-    written: &HashMap<String, Written>,
-) -> Result<Outcome, RereadReason> {
+fn outcome(judged: Judged<'_>, written: &HashMap<String, Written>) -> Result<Outcome, RereadReason> {
+    let Judged { read, verdict, scope } = judged;
     Ok(match verdict {
         Verdict::Reread(reason) => return Err(reason),
+        _ if matches!(scope, Scope::Volatile | Scope::Nothing) => Outcome::Ignored,
         Verdict::Stale => Outcome::Stale,
         Verdict::Unchanged => Outcome::Unchanged,
         Verdict::Apply { .. } if read.content == Content::Absent => Outcome::Deleted,
@@ -284,11 +321,11 @@ fn outcome(
 /// Returns what is kept of the decision on a read.
 fn decision<'a>(
     before: Option<&SyncState>,
-    read: &'a Read,
-    verdict: Verdict,
+    judged: Judged<'a>,
     written: &'a HashMap<String, Written>,
 ) -> Decision<'a> {
-    let (outcome, reason) = match outcome(read, verdict, written) {
+    let Judged { read, verdict, .. } = judged;
+    let (outcome, reason) = match outcome(judged, written) {
         Ok(outcome) => (Some(outcome), None),
         Err(reason) => (None, Some(reason)),
     };

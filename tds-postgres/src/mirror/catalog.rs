@@ -69,14 +69,19 @@ impl Catalog {
         if let Some(columns) = known {
             return Ok(columns);
         }
-        // The database itself fills identity columns and generated columns.
+        // The database itself fills identity columns and generated columns. TDS fills in the local id beside an id at the
+        // source, such as customer_id beside customer_zoho_id.
         let columns: Vec<Column> = sqlx::query_as(
             "SELECT a.attname::text AS name, format_type(a.atttypid, -1) AS type_name,
                     t.typname IN ('json', 'jsonb') AS is_json,
                     t.typtype IN ('c', 'd') OR t.typcategory = 'A' AS is_nested, a.atttypmod >= 0 AS is_limited
                FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
               WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
-                AND a.attgenerated = '' ORDER BY a.attnum",
+                AND a.attgenerated = ''
+                AND NOT (a.atttypid = 'bigint'::regtype AND EXISTS (
+                  SELECT FROM pg_attribute z WHERE z.attrelid = a.attrelid AND NOT z.attisdropped
+                     AND a.attname LIKE '%\\_id' AND z.attname = regexp_replace(a.attname, '_id$', '_zoho_id')))
+              ORDER BY a.attnum",
         )
         .bind(quote::table(table))
         .fetch_all(database)

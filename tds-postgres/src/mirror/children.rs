@@ -8,6 +8,7 @@ use tds_core::{mirror::Child, record::Fields};
 
 use super::{
     catalog::{Columns, names},
+    references,
     seen::ROWS_SEEN,
 };
 use crate::db::{quote, session::Tx};
@@ -47,11 +48,15 @@ pub(super) async fn replace(
         .filter_map(|id| sets.get_key_value(id.as_str()))
         .flat_map(|(id, rows)| rows.iter().map(|row| with_owner(child, id, row)))
         .collect();
+    let (mut into, mut from) = (quote::list("", filled(columns)), quote::list("r.", filled(columns)));
+    for reference in references::of(child.table) {
+        into.push_str(&format!(", {}", quote::identifier(&reference.local())));
+        let remote = format!("r.{}", quote::identifier(&reference.remote()));
+        from.push_str(&format!(", {}", reference.local_of(&remote)));
+    }
     let sql = format!(
         "INSERT INTO {name} ({into}) SELECT {from} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r",
         name = quote::table(child.table),
-        into = quote::list("", filled(columns)),
-        from = quote::list("r.", filled(columns)),
     );
     sqlx::query(quote::statement(sql)).bind(Value::Array(rows).to_string()).execute(tx).await?;
     Ok(changed)

@@ -90,7 +90,7 @@ async fn compare_heads(
 ) -> Result<(), sqlx::Error> {
     let mut rows = head::Rows::new(table, columns);
     for (read, record) in present {
-        rows.push(read, record, true, true);
+        rows.push(read, record, true, true, None);
     }
     for row in rows.differing(tx).await? {
         let presence = match (row.missing, row.deleted) {

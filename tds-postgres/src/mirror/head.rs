@@ -8,6 +8,8 @@ use tds_core::record::{DateRange, Read, Record, Shape};
 
 use super::{
     catalog::{Column, Columns},
+    pending::Pending,
+    references,
     seen::VOLATILE_SEEN,
 };
 use crate::{
@@ -42,11 +44,19 @@ impl<'a> Rows<'a> {
         Self { table, columns, ids, texts, shown, raws, merge }
     }
 
-    /// Adds what a read shows of the head row.
-    pub(super) fn push(&mut self, read: &Read, record: &'a Record, stable: bool, volatile: bool) {
+    /// Adds what a read shows of the head row. `pending`: local changes whose columns keep their values.
+    pub(super) fn push(
+        &mut self,
+        read: &Read,
+        record: &'a Record,
+        stable: bool,
+        volatile: bool,
+        pending: Option<&Pending>,
+    ) {
         let mut shown = Vec::with_capacity(self.texts.len());
+        let keeps = |name: &str| pending.is_some_and(|pending| pending.keeps(name));
         for (column, texts) in filled(self.columns).zip(&mut self.texts) {
-            let value = value_of(&column.name, record, stable, volatile);
+            let value = value_of(&column.name, record, stable, volatile).filter(|_| !keeps(&column.name));
             shown.push(u8::from(value.is_some()));
             texts.push(value.and_then(|value| text_of(value, column)));
         }
@@ -233,10 +243,23 @@ fn upsert(table: &str, columns: &Columns, new: bool) -> String {
                 .to_owned(),
         );
     }
-    let mut written = compared.clone();
+    let mut written: Vec<String> = compared.iter().map(|name| (*name).to_owned()).collect();
     if has(columns, "synced_at") {
-        written.push("synced_at");
+        written.push("synced_at".to_owned());
         values.push("now()".to_owned());
+    }
+    let mut present = present(columns);
+    for (index, column) in filled(columns).enumerate() {
+        let Some(reference) = references::by_remote(table, &column.name) else { continue };
+        let (remote, local) = (quote::identifier(&column.name), quote::identifier(&reference.local()));
+        let named = expression(index, column);
+        present.push_str(&format!(", t.{local}"));
+        values.push(format!(
+            "CASE WHEN old.{local} IS NOT NULL AND {named} IS NOT DISTINCT FROM old.{remote} THEN old.{local}
+               ELSE {} END",
+            reference.local_of(&named)
+        ));
+        written.push(reference.local());
     }
     let compared_columns = || filled(columns).filter(|_| !new);
     let named = compared_columns().map(|column| {
@@ -273,7 +296,6 @@ fn upsert(table: &str, columns: &Columns, new: bool) -> String {
            RETURNING target.zoho_id{returned})
          SELECT new.zoho_id, {changed} AS changed FROM new {join}",
         table = quote::table(table),
-        present = present(columns),
         into = quote::list("", &written),
         values = values.join(", "),
         set = set.join(", "),

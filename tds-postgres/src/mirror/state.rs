@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, types::Json};
 use tds_core::{
     guard::{Suspect, SyncState},
+    outbound::Mode,
     record::{ColumnHashes, ContentHash, EntityType, Interval, Moves, Observed, RecordId},
 };
 use time::OffsetDateTime;
@@ -17,6 +18,7 @@ use crate::{
         session::Tx,
         text::{Query, column},
     },
+    mode_names,
 };
 
 #[derive(sqlx::FromRow)]
@@ -37,7 +39,20 @@ struct Row {
     deleted: bool,
     suspect: Option<Json<Suspect>>,
     now: OffsetDateTime,
+    mode: Option<String>,
 }
+
+/// What [`lock`] found.
+pub(super) struct Locked {
+    /// The accepted states.
+    pub(super) states: HashMap<RecordId, SyncState>,
+    /// The database's time; `None` if no record is known.
+    pub(super) now: Option<OffsetDateTime>,
+    /// The mode of the entity type.
+    pub(super) mode: Mode,
+}
+
+const MODE: &str = "SELECT mode FROM tds_modes WHERE entity_type = $1";
 
 impl Row {
     fn into_state(self) -> (RecordId, SyncState) {
@@ -65,7 +80,8 @@ impl Row {
 /// since its last statistics. `fence`: the end of the inner query.
 fn select(fence: &str) -> AssertSqlSafe<String> {
     quote::statement(format!(
-        "SELECT s.* FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
+        "SELECT s.*, (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1) AS mode
+           FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
            SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
              detail_seen, volatile_hash, volatile_seen, moves, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
              clock_timestamp() AS now
@@ -92,20 +108,26 @@ pub(crate) async fn read(
     Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
-/// Returns the accepted states, locked until the end of the transaction, and the database's time. Every caller locks
-/// in the same order. Records that are not known cannot be locked: see [`store`].
+/// Returns the accepted states, locked until the end of the transaction. Every caller locks in the same order. Records
+/// that are not known cannot be locked: see [`store`]. The rows of known records also have the mode, so that it costs no
+/// statement of its own.
 pub(super) async fn lock(
     tx: &mut Tx,
     entity: &EntityType,
     ids: &[RecordId],
-) -> Result<(HashMap<RecordId, SyncState>, Option<OffsetDateTime>), sqlx::Error> {
+) -> Result<Locked, sqlx::Error> {
     // The rows are locked in the order of the ids.
     let mut ids = texts(ids);
     ids.sort_unstable();
     let query = sqlx::query_as(select("FOR UPDATE")).bind(entity.as_str()).bind(ids);
-    let rows: Vec<Row> = query.fetch_all(tx).await?;
+    let rows: Vec<Row> = query.fetch_all(&mut *tx).await?;
     let now = rows.iter().map(|row| row.now).max();
-    Ok((rows.into_iter().map(Row::into_state).collect(), now))
+    let mode = match rows.first() {
+        Some(row) => row.mode.clone(),
+        None => sqlx::query_scalar(MODE).bind(entity.as_str()).fetch_optional(tx).await?,
+    };
+    let mode = mode.as_deref().map(mode_names::mode).transpose()?.unwrap_or_default();
+    Ok(Locked { states: rows.into_iter().map(Row::into_state).collect(), now, mode })
 }
 
 /// The new states as the parameters of a statement, after the entity type. Stored times are at most ten seconds later

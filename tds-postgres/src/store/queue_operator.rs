@@ -38,7 +38,11 @@ impl QueueOperator for PgStore {
     }
 
     async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
-        operator::all(&self.database, filter, Action::Discard).await.doing("discarding queue items")
+        let discarded = operator::all(&self.database, filter, Action::Discard).await;
+        let affected = discarded.doing("discarding queue items")?;
+        // Records whose local changes were discarded are read again.
+        self.work.announce();
+        Ok(affected)
     }
 
     async fn stats(&self) -> Result<QueueStats> {

@@ -7,12 +7,13 @@ use futures_util::future::try_join_all;
 use tds_core::{
     error::Result,
     inbox::EventFilter,
-    measures::Coverage,
+    measures::{Coverage, OutboxCounts},
     queue::QueueStats,
     record::EntityType,
     runs::{RunFilter, RunStatus},
     verify::EntityReport,
 };
+use tds_zoho::write::contracts;
 use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::Instant};
 
@@ -64,6 +65,8 @@ pub(crate) struct Snapshot {
     pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
     /// What the last comparison of each entity type found.
     pub(crate) verified: Vec<EntityReport>,
+    /// What waits in the outbox, with zeros for each entity type that can be written to Zoho.
+    pub(crate) outbox: BTreeMap<EntityType, OutboxCounts>,
 }
 
 /// Reads figures from the store and caches the latest snapshot.
@@ -107,6 +110,10 @@ impl Activity {
         for entity in self.services.engine.registry().entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
+        if let Some(outbound) = &self.services.ports.outbound {
+            let conflicts = outbound.operator.open_conflicts().await?;
+            stats.needs_attention.conflicts = i64::try_from(conflicts).unwrap_or(i64::MAX);
+        }
         if let Some((error, wait)) = self.services.zoho.lacks_token() {
             // Without an access token, this process claims no items that need a call. All waiting items therefore wait
             // for the token.
@@ -129,7 +136,19 @@ impl Activity {
         let lookups = entities.map(|entity| self.entity(entity, paused.get(entity).copied()));
         let entities = try_join_all(lookups).await?.into_iter().collect();
         let verified = self.services.ports.verify.current().await?;
-        Ok(Snapshot { stats: self.stats().await?, entities, verified })
+        Ok(Snapshot { stats: self.stats().await?, entities, verified, outbox: self.outbox().await? })
+    }
+
+    /// Returns what waits in the outbox.
+    async fn outbox(&self) -> Result<BTreeMap<EntityType, OutboxCounts>> {
+        let mut counts = match &self.services.ports.measured {
+            Some(measured) => measured.measures.outbox().await?,
+            None => BTreeMap::new(),
+        };
+        for contract in contracts() {
+            counts.entry(contract.entity.clone()).or_default();
+        }
+        Ok(counts)
     }
 
     /// Returns the time at which a sync last completed. A comparison is no sync.

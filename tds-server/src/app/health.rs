@@ -1,5 +1,6 @@
 //! The health of this process: one entry per component.
 
+mod conflicts;
 mod queue;
 mod scheduler;
 mod storage;
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub(crate) use self::{
+    conflicts::ConflictsProbe,
     queue::QueueProbe,
     scheduler::SchedulerProbe,
     storage::{DatabaseProbe, MigrationsProbe},

@@ -1,6 +1,7 @@
 //! Whether the mirror can be relied upon: the checklist for the end of the parallel run, measured over the last week.
 
 mod figures;
+mod shadow;
 mod verified;
 
 use std::time::Duration;
@@ -118,5 +119,6 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Readiness {
     checks.push(figures::no_loss(&week.deliveries, week.now));
     checks.push(figures::dead_letters(&week.dead_letters, &week.delays, week.now));
     checks.push(figures::api_response_time(&week.answers, week.answers_since, week.now));
+    checks.extend(shadow::check(&week.shadow));
     Readiness { checks }
 }

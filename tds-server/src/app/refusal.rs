@@ -5,6 +5,9 @@ use tds_core::{
     error::Error,
     record::{EntityType, RecordKey},
 };
+use tds_zoho::write::contracts;
+
+use crate::nearest::ending;
 
 /// The reason why a request was refused. Nothing was changed.
 #[derive(Debug)]
@@ -35,8 +38,49 @@ pub(crate) enum Refusal {
         /// The entity types whose lists have such a filter.
         possible: Vec<EntityType>,
     },
+    /// TDS does not know how to write records of the entity type to Zoho, which the mode requires.
+    NotWritable {
+        /// The entity type.
+        entity: EntityType,
+        /// The name of the mode.
+        mode: &'static str,
+    },
+    /// A conflict policy names a field that TDS does not write to Zoho.
+    UnknownField {
+        /// The entity type.
+        entity: EntityType,
+        /// The name.
+        field: String,
+        /// The names of the fields that TDS writes.
+        known: Vec<&'static str>,
+    },
+    /// A change of a mode changes nothing.
+    NoModeChange,
     /// The store failed, or the state of the store does not allow the request.
     Store(Error),
+}
+
+/// Says that TDS does not write an entity type, and which it writes.
+pub(crate) fn not_writable(entity: &EntityType, mode: &str) -> String {
+    let writable: Vec<&str> = contracts().map(|contract| contract.entity.as_str()).collect();
+    format!(
+        "{entity} cannot be {mode}: TDS does not write {entity} to Zoho, so zoho_primary is their only mode. TDS writes {}",
+        writable.join(", ")
+    )
+}
+
+/// Says that TDS does not write a field of an entity type, and which it writes.
+pub(crate) fn unknown_field(entity: &EntityType, field: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return format!(
+            "{field:?} has no policy: TDS does not write {entity} to Zoho, so they have no conflicts"
+        );
+    }
+    let ending = ending(field, known.iter().copied());
+    format!(
+        "{field:?} is not one of the fields of {entity} that TDS writes to Zoho: {}{ending}",
+        known.join(", ")
+    )
 }
 
 /// Returns names as a list in a sentence.

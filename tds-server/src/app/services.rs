@@ -9,6 +9,7 @@ use tds_core::{
     history::RecordHistory,
     inbox::{Inbox, InboxOperator},
     measures::Measures,
+    outbound::{Modes, OutboxOperator},
     queue::{Queue, QueueMaintenance, QueueOperator},
     record::EntityType,
     runs::SyncRunOperator,
@@ -38,6 +39,17 @@ pub struct Ports {
     pub history: Arc<dyn RecordHistory>,
     /// What the store measures; `None` for a store that measures nothing.
     pub measured: Option<Measured>,
+    /// The local changes and the modes; `None` for a store that knows one direction only.
+    pub outbound: Option<OutboundPorts>,
+}
+
+/// The ports of local changes that go to Zoho.
+#[derive(Clone)]
+pub struct OutboundPorts {
+    /// Shows and changes the modes of the entity types.
+    pub modes: Arc<dyn Modes>,
+    /// Shows local changes, and shows and decides conflicts.
+    pub operator: Arc<dyn OutboxOperator>,
 }
 
 /// The ports of the figures over days and weeks.
@@ -74,6 +86,7 @@ impl Ports {
             verify: store.clone(),
             history: store,
             measured: None,
+            outbound: None,
         }
     }
 
@@ -84,6 +97,26 @@ impl Ports {
     pub(crate) fn measured(&self) -> Result<&Measured> {
         let nothing = || Error::internal("the store of this program keeps no measurements");
         self.measured.as_ref().ok_or_else(nothing)
+    }
+
+    /// Returns the ports of local changes.
+    ///
+    /// # Errors
+    /// The store knows one direction only.
+    pub(crate) fn outbound(&self) -> Result<&OutboundPorts> {
+        let nothing = || Error::internal("the store of this program has no outbox");
+        self.outbound.as_ref().ok_or_else(nothing)
+    }
+
+    /// Adds the local changes and the modes of a store.
+    #[must_use]
+    pub fn pushing<S>(mut self, store: &S) -> Self
+    where
+        S: Modes + OutboxOperator + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        self.outbound = Some(OutboundPorts { modes: store.clone(), operator: store });
+        self
     }
 
     /// Adds the figures that a store measures.

@@ -94,7 +94,8 @@ impl DemoArgs {
              curl -s -H 'Authorization: Bearer {token}' {base}/api/zoho/sync/stats\n  \
              curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/sync/runs?limit=8'\n  \
              curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/webhooks/inbox?limit=3'\n  \
-             tds-server webhook send products --url {base} --webhook-secret {webhook_secret}\n\n\
+             tds-server webhook send products --url {base} --webhook-secret {webhook_secret}\n  \
+             tds-server mode set customers bidirectional   (then change erp.customers, and see {base}/conflicts)\n\n\
              Ctrl-C ends the demo.\n"
         ))?;
         let (trigger, stop) = ShutdownTrigger::new();

@@ -1,7 +1,9 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage or configuration.
 
+use tds_core::error::{Error, ErrorKind};
+
 use crate::{
-    app::refusal::{Refusal, names},
+    app::refusal::{Refusal, names, not_writable, unknown_field},
     hint::command,
 };
 
@@ -27,16 +29,25 @@ impl Failure {
         Self::Usage(vec![message.into()])
     }
 
+    /// Returns the failure as an error of a step of a procedure.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Failed(reason) => Error::conflict(reason),
+            Self::Usage(reasons) => Error::conflict(reasons.join("; ")),
+            Self::Reported | Self::OutputClosed => Error::conflict("the step did not end"),
+        }
+    }
+
     /// Creates a failure with this reason.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
     }
 }
 
-impl From<tds_core::error::Error> for Failure {
-    fn from(error: tds_core::error::Error) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         match error.kind() {
-            tds_core::error::ErrorKind::Config => Self::usage(error.explain(command)),
+            ErrorKind::Config => Self::usage(error.explain(command)),
             _ => Self::failed(error.explain(command)),
         }
     }
@@ -68,6 +79,11 @@ impl From<Refusal> for Failure {
                 names(&refused),
                 names(&possible).replace(", ", ",")
             )),
+            Refusal::NotWritable { entity, mode } => Self::usage(not_writable(&entity, mode)),
+            Refusal::UnknownField { entity, field, known } => {
+                Self::usage(unknown_field(&entity, &field, &known))
+            }
+            Refusal::NoModeChange => Self::usage("state a mode, --conflict-policy or --field"),
             Refusal::SinceOfFullRun => {
                 Self::usage("--since requires --mode incremental: a full sync reads everything")
             }

@@ -47,6 +47,7 @@ impl SchemaArgs {
             return output::data(&schema_script(&MigrationSettings {
                 readers: &config.erp_readers,
                 custom_columns: &config.custom_columns,
+                write_guard: config.write_guard.as_ref(),
                 ..MigrationSettings::default()
             }));
         };

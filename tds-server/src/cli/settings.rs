@@ -78,9 +78,10 @@ settings! {
         "log-format" "TDS_LOG_FORMAT" "Format of the log: text or json [default: text]",
     }
 
-    /// The columns of the mirror.
+    /// The columns of the mirror, and who may write them.
     MIRROR {
         "custom-columns" "TDS_CUSTOM_COLUMNS" "Custom fields as columns of schema erp, comma separated, each as TABLE.FIELD:TYPE [default: none]",
+        "write-guard" "TDS_WRITE_GUARD" "Refuse changes of schema erp by other programs in the mode zoho_primary: on or off [default: on]",
     }
 
     /// The roles that may read the tables of TDS.
@@ -107,7 +108,7 @@ settings! {
         "zoho-max-concurrency" "ZOHO_MAX_CONCURRENCY" "Maximum number of calls in flight [default: 5]",
         "outage-probe" "TDS_OUTAGE_PROBE" "First wait before the next probe while Zoho refuses the account [default: 1m]",
         "zoho-daily-limit" "ZOHO_DAILY_LIMIT" "Number of calls per day that the plan allows [default: none]",
-        "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Custom field that identifies records that TDS creates (reserved) [default: cf_tds_id]",
+        "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Unique custom field that identifies records that TDS creates [default: cf_tds_id]",
         "encryption-key" "ENCRYPTION_KEY" "Key of 32 bytes in base64: all processes share one access token, encrypted with this key [default: none]",
     }
 

@@ -12,7 +12,10 @@ use super::{
     output,
 };
 use crate::{
-    app::{dry_run::DryRun, events::Events, explain::Explain, items::Items, runs::Runs, services::Ports},
+    app::{
+        directions::Directions, dry_run::DryRun, events::Events, explain::Explain, items::Items,
+        outbox::LocalChanges, runs::Runs, services::Ports,
+    },
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, EmbeddedCluster, Engine, Storage},
     entities::Entities,
@@ -45,7 +48,7 @@ impl Store {
             storage.close().await;
             return Err(failure);
         }
-        let ports = Ports::new(&storage.store).measuring(&storage.store);
+        let ports = Ports::new(&storage.store).measuring(&storage.store).pushing(&storage.store);
         let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
@@ -78,6 +81,16 @@ impl Store {
     /// Returns the ports of the store.
     pub(crate) fn ports(&self) -> &Ports {
         &self.events.ports
+    }
+
+    /// Returns the operations on modes.
+    pub(crate) fn directions(&self) -> Directions {
+        Directions { ports: self.ports().clone(), catalogue: self.catalogue().clone() }
+    }
+
+    /// Returns the operations on local changes and conflicts.
+    pub(crate) fn local_changes(&self) -> LocalChanges {
+        LocalChanges(self.ports().clone())
     }
 
     /// Returns the entity types of the program.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tds_core::{
     record::EntityType,
-    runs::{Run, RunStatus},
+    runs::RunStatus,
     shutdown::Shutdown,
     verify::{DriftClass, EntityReport, MoneyDifference, VerificationReport},
 };
@@ -58,7 +58,9 @@ impl VerifyArgs {
         let config = foreground_config(&Lookup::load(flags)?, "verify")?;
         let shutdown = signals::shutdown()?;
         let engine = Engine::build(&config, entities).await?;
-        let report = self.verify(&engine, &shutdown).await;
+        let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
+        let request = Request { entities: asked, repair: self.repair, requested_by: "cli" };
+        let report = compare(&engine, request, &shutdown).await;
         engine.close().await;
         let report = report?;
         let is_complete = report.status == RunStatus::Completed;
@@ -70,47 +72,38 @@ impl VerifyArgs {
         }
         if passes { Ok(()) } else { Err(Failure::Reported) }
     }
+}
 
-    async fn verify(&self, engine: &Engine, shutdown: &Shutdown) -> CommandResult<VerificationReport> {
-        output::talk(&format!("target: {}", engine.storage.database.target()));
-        let services = &engine.services;
-        let verifications = Verifications(services.ports.clone());
-        let entities = (!self.entities.is_empty()).then(|| self.entities.clone());
-        let request = Request { entities, repair: self.repair, requested_by: "cli" };
-        let Started { mut runs, active } = verifications.start(services, request).await?;
-        for run in &active {
-            output::talk(&format!("{}: run {} already compares it", run.entity_type, run.id));
-        }
-        if runs.is_empty() {
-            runs = active;
-        }
-        let id = verification_of(&runs).ok_or_else(|| Failure::failed("there is nothing to compare"))?;
-        let mut execution = Execution::new(engine, runs.iter().map(|run| run.id).collect());
-        let ended = self.wait(engine, runs, &mut execution, shutdown).await;
-        execution.stop().await;
-        let runs = ended?;
-        loop {
-            let report = verifications.find(id.0).await?;
-            let is_over = report.completed_at.is_some() || runs.iter().any(|run| run.status.is_active());
-            if is_over {
-                return Ok(report);
-            }
-            if shutdown.sleep(LOOK).await {
-                return Ok(report);
-            }
-            // Without a server, nobody else completes the verification.
-            services.engine.finish_verifications().await?;
-        }
+/// Compares both sides and waits for the end of the comparison, which a server or this process executes. A report that
+/// is not complete was interrupted.
+pub(super) async fn compare(
+    engine: &Engine,
+    request: Request,
+    shutdown: &Shutdown,
+) -> CommandResult<VerificationReport> {
+    output::talk(&format!("target: {}", engine.storage.database.target()));
+    let services = &engine.services;
+    let verifications = Verifications(services.ports.clone());
+    let Started { mut runs, active } = verifications.start(services, request).await?;
+    for run in &active {
+        output::talk(&format!("{}: run {} already compares it", run.entity_type, run.id));
     }
-
-    async fn wait(
-        &self,
-        engine: &Engine,
-        runs: Vec<Run>,
-        execution: &mut Execution<'_>,
-        shutdown: &Shutdown,
-    ) -> CommandResult<Vec<Run>> {
-        follow(&Runs(engine.services.ports.clone()), runs, execution, shutdown).await
+    if runs.is_empty() {
+        runs = active;
+    }
+    let id = verification_of(&runs).ok_or_else(|| Failure::failed("there is nothing to compare"))?;
+    let mut execution = Execution::new(engine, runs.iter().map(|run| run.id).collect());
+    let ended = follow(&Runs(services.ports.clone()), runs, &mut execution, shutdown).await;
+    execution.stop().await;
+    let runs = ended?;
+    loop {
+        let report = verifications.find(id.0).await?;
+        let is_over = report.completed_at.is_some() || runs.iter().any(|run| run.status.is_active());
+        if is_over || shutdown.sleep(LOOK).await {
+            return Ok(report);
+        }
+        // Without a server, nobody else completes the verification.
+        services.engine.finish_verifications().await?;
     }
 }
 

@@ -57,6 +57,15 @@ fn token_key(reader: &mut Reader<'_>) -> Option<TokenKey> {
     key
 }
 
+/// `ZOHO_UNIQUE_FIELD`: the API name of the custom field that contains our key of a record that TDS created.
+pub(super) fn unique_field(reader: &mut Reader<'_>) -> String {
+    let accepted = "the API name of a custom field, such as cf_tds_id";
+    reader.parse("ZOHO_UNIQUE_FIELD", "cf_tds_id".to_owned(), accepted, |text| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        text.bytes().all(plain).then(|| text.to_owned())
+    })
+}
+
 /// Returns the value. A missing value that the command needs adds an error.
 fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T>, needed: bool) -> T {
     value.unwrap_or_else(|| {

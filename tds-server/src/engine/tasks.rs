@@ -71,6 +71,11 @@ impl Engine {
             handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| async move {
                 scheduler.run(shutdown).await;
             }));
+            if let Some(relay) = engine.relay.clone() {
+                handles.push(supervisor.spawn("relay", shutdown.clone(), |shutdown| async move {
+                    relay.run(shutdown).await;
+                }));
+            }
             let client = zoho.clone();
             handles
                 .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));

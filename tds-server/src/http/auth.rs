@@ -18,11 +18,15 @@ use crate::{
     },
 };
 
+/// The name of the operator who made a request. Every request of the operator API has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator(pub(crate) String);
+
 /// Forwards a request if it carries a valid token, and refuses it otherwise. Logs every call that changes something as
 /// one line.
 pub(crate) async fn require_token(
     State(state): State<AppState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let operator = identify(&state.settings.auth, request.headers())?;
@@ -30,6 +34,7 @@ pub(crate) async fn require_token(
     if !method.is_safe() {
         tracing::info!(target: "tds_server::audit", %operator, %method, path, "operator action");
     }
+    request.extensions_mut().insert(Operator(operator));
     Ok(next.run(request).await)
 }
 

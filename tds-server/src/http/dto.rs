@@ -28,10 +28,13 @@ macro_rules! wire {
 }
 
 mod check;
+mod conflicts;
 mod health;
 mod history;
 mod inbox;
+mod modes;
 mod names;
+mod outbox;
 mod pause;
 mod plan;
 mod problem;
@@ -48,10 +51,16 @@ use tds_core::record::EntityType;
 
 pub(crate) use self::{
     check::{CheckReport, ExposureReport},
+    conflicts::{ConflictPage, RecordConflict},
     health::{Credentials, HealthReport, ProcessState},
     history::RecordHistory,
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
-    names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
+    modes::ModeList,
+    names::{
+        ConflictStatusName, EventName, InboxStatus, LocalChangeStatus, ModeName, PolicyName, QueueStatus,
+        SyncMode, SyncStatus, TakeName,
+    },
+    outbox::{LocalChange, LocalChangePage},
     pause::{PauseState, PausedList},
     plan::CostPlan,
     problem::{

@@ -170,10 +170,15 @@ fn figures(snapshot: &Snapshot) {
         for class in DriftClass::ALL {
             let drift = verified.and_then(|report| report.drift.get(&class)).copied().unwrap_or_default();
             gauge!("tds_drift_records", "entity" => entity.as_str().to_owned(), "class" => class.as_str())
-                .set(number(i64::try_from(drift).unwrap_or(i64::MAX)));
+                .set(count(drift));
         }
         gauge!("tds_verify_last_completed_timestamp_seconds", "entity" => entity.as_str().to_owned())
             .set(timestamp(verified.and_then(|report| report.completed_at)));
+    }
+    for (entity, counts) in &snapshot.outbox {
+        let entity = entity.as_str().to_owned();
+        gauge!("tds_outbox_pending", "entity" => entity.clone()).set(count(counts.pending));
+        gauge!("tds_conflicts_open", "entity" => entity).set(count(counts.conflicts));
     }
     gauge!("tds_deferred_items").set(number(snapshot.stats.deferred.count));
     gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.overall.oldest.unwrap_or(0.0));
@@ -210,7 +215,7 @@ fn budget_figures(budget: &Budget, now: OffsetDateTime) {
     gauge!("tds_source_reads_wait_seconds").set(budget.reads_wait.as_secs_f64().trunc());
     gauge!("tds_source_paused").set(f64::from(u8::from(status.pause.is_some())));
     gauge!("tds_source_calls_per_applied_record").set(usage.calls_per_applied().unwrap_or(0.0));
-    gauge!("tds_source_backlog_calls").set(number(i64::try_from(budget.backlog_calls).unwrap_or(i64::MAX)));
+    gauge!("tds_source_backlog_calls").set(count(budget.backlog_calls));
     if let Some(done) = budget.backlog_done_at {
         gauge!("tds_source_backlog_seconds").set((done - now).as_seconds_f64().max(0.0));
     }
@@ -219,6 +224,10 @@ fn budget_figures(budget: &Budget, now: OffsetDateTime) {
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn number(count: i64) -> f64 {
     count as f64
+}
+
+fn count(count: u64) -> f64 {
+    number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// Returns the time in seconds since 1970, or 0 if there is none.

@@ -70,7 +70,7 @@ pub(crate) fn base() -> Document {
 /// Adds to every operator address what all of them share: the token and the error responses.
 pub(crate) fn complete_operators(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
             let takes_body = operation.request_body.is_some();
             let takes_anything = takes_body || operation.parameters.is_some();
             let errors = [

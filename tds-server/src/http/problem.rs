@@ -9,7 +9,7 @@ use axum::{
 use tds_core::error::ErrorKind;
 
 use crate::{
-    app::refusal::{Refusal, names},
+    app::refusal::{Refusal, names, not_writable, unknown_field},
     hint::command,
     http::dto::ProblemDocument,
 };
@@ -273,6 +273,13 @@ impl From<Refusal> for Problem {
                 names(&refused),
                 names(&possible)
             )),
+            Refusal::NotWritable { entity, mode } => {
+                Self::invalid(format!("{}.", not_writable(&entity, mode)))
+            }
+            Refusal::UnknownField { entity, field, known } => {
+                Self::invalid(unknown_field(&entity, &field, &known))
+            }
+            Refusal::NoModeChange => Self::invalid("State mode, conflict_policy or field_policies."),
             Refusal::SinceOfFullRun => {
                 Self::invalid("since requires the mode incremental: a full sync reads everything.")
             }

@@ -22,8 +22,8 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, readiness, records,
-            runs, stats, verify, webhooks,
+            bulk_sync, conflicts, credentials, health, inbox, metrics, modes, outbox, pause, plan, problems,
+            queue, readiness, records, runs, stats, verify, webhooks,
         },
         state::AppState,
     },
@@ -110,6 +110,12 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(queue::discard_many))
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
+        .routes(routes!(modes::show, modes::set))
+        .routes(routes!(outbox::list))
+        .routes(routes!(outbox::show))
+        .routes(routes!(conflicts::list))
+        .routes(routes!(conflicts::show))
+        .routes(routes!(conflicts::resolve))
         .routes(routes!(records::history))
         .routes(routes!(plan::show))
         .routes(routes!(verify::start))

@@ -1,10 +1,13 @@
 //! The handlers, one file per noun.
 
 pub(crate) mod bulk_sync;
+pub(crate) mod conflicts;
 pub(crate) mod credentials;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod metrics;
+pub(crate) mod modes;
+pub(crate) mod outbox;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod problems;

@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, answers::AnswerBook, dry_run::DryRun, events::Events, explain::Explain, heal,
-        health::Health, items::Items, plan::CostSettings, runs::Runs, services::Services,
-        verify::Verifications, webhooks::Webhooks,
+        activity::Activity, answers::AnswerBook, directions::Directions, dry_run::DryRun, events::Events,
+        explain::Explain, heal, health::Health, items::Items, outbox::LocalChanges, plan::CostSettings,
+        runs::Runs, services::Services, verify::Verifications, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -75,6 +75,8 @@ pub struct Shared {
     pub(crate) events: Events,
     pub(crate) explain: Explain,
     pub(crate) dry_run: DryRun,
+    pub(crate) directions: Directions,
+    pub(crate) local_changes: LocalChanges,
     pub(crate) activity: Activity,
     pub(crate) webhooks: Webhooks,
     pub(crate) body_bytes: Arc<Semaphore>,
@@ -95,6 +97,8 @@ impl AppState {
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             explain: Explain { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             dry_run: DryRun(services.clone()),
+            directions: Directions { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
+            local_changes: LocalChanges(services.ports.clone()),
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),

@@ -5,6 +5,7 @@ mod closed;
 mod documents;
 mod ending;
 mod logs;
+mod outbound;
 mod program;
 mod serving;
 mod stored;

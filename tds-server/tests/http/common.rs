@@ -124,7 +124,7 @@ fn server_of(
         builder.source(source).handler(Arc::new(handler))
     });
     let mut services = Services {
-        ports: Ports::new(&store),
+        ports: Ports::new(&store).pushing(&store),
         catalogue: Catalogue::default(),
         engine: engine.build(),
         zoho,

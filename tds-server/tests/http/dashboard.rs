@@ -7,9 +7,11 @@ async fn the_page_and_its_assets_are_served_locally_under_a_strict_policy() {
     let server = server();
     for (path, content_type) in [
         ("/", "text/html"),
+        ("/conflicts", "text/html"),
         ("/readiness", "text/html"),
         ("/assets/app.css", "text/css"),
         ("/assets/app.js", "text/javascript"),
+        ("/assets/conflicts.js", "text/javascript"),
         ("/assets/readiness.js", "text/javascript"),
     ] {
         let answer = server.get(path).await;
@@ -18,14 +20,14 @@ async fn the_page_and_its_assets_are_served_locally_under_a_strict_policy() {
         let policy = answer.headers["content-security-policy"].to_str().expect("text");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
     }
-    for page in ["/", "/readiness"] {
+    for page in ["/", "/conflicts", "/readiness"] {
         let page = server.get(page).await.text;
         assert!(
             !page.contains("style=") && !page.contains("<script>") && !page.contains(" onclick"),
             "inline code"
         );
     }
-    for script in ["/assets/app.js", "/assets/readiness.js"] {
+    for script in ["/assets/app.js", "/assets/conflicts.js", "/assets/readiness.js"] {
         let script = server.get(script).await.text;
         assert!(!script.contains("innerHTML") && !script.contains("insertAdjacentHTML"), "markup from text");
     }

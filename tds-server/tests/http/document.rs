@@ -68,6 +68,7 @@ async fn answers_have_the_keys_that_the_document_names() {
         ("/api/zoho/sync/stats".to_owned(), "/queue", "StatusCounts"),
         ("/api/zoho/sync/stats".to_owned(), "/api_budget", "ApiBudget"),
         ("/api/zoho/sync/stats".to_owned(), "/activity/products", "EntityActivity"),
+        ("/api/zoho/sync/modes".to_owned(), "/modes/0", "SyncDirection"),
         ("/api/zoho/verify/latest".to_owned(), "", "VerificationReport"),
         ("/api/zoho/verify/latest".to_owned(), "/entities/0", "ComparedEntity"),
         ("/api/zoho/verify/latest".to_owned(), "/entities/0/drift", "DriftCounts"),
@@ -126,7 +127,7 @@ fn the_document_is_the_reviewed_one() {
 
 /// Returns `true` for addresses that serve pages and files instead of the API.
 fn is_page(path: &str) -> bool {
-    ["/", "/readiness"].contains(&path)
+    ["/", "/conflicts", "/readiness"].contains(&path)
         || path.starts_with("/assets/")
         || path.starts_with("/docs")
         || path == "/openapi.json"

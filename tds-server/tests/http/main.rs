@@ -10,6 +10,7 @@ mod faults;
 mod health;
 mod inbox;
 mod metrics;
+mod outbound;
 mod plan;
 mod queue;
 mod records;

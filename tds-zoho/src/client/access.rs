@@ -81,7 +81,7 @@ impl Access {
         format!(
             "{words}; a new token was refused too: most likely the refresh token lacks the scope {}, or the plan \
              does not include the product. Make a refresh token that has the scope and set it",
-            call.scope
+            call.needed_scope()
         )
     }
 }
@@ -93,7 +93,7 @@ impl Fruitless {
 }
 
 fn resource(call: &Call) -> (Api, String) {
-    (call.api, call.resource().to_owned())
+    (call.api, call.resource())
 }
 
 #[cfg(test)]
@@ -119,6 +119,7 @@ mod tests {
             query: Vec::new(),
             lane: Lane::Full,
             entity: None,
+            write: None,
         }
     }
 

@@ -40,7 +40,7 @@ impl ZohoClient {
             let issued_at = permit.issued_at();
             // Getting the token took too long. The permit is given back, and the loop asks for another permit.
             let Some(permit) = permit.start() else { continue };
-            let Sent { outcome, hints } = inner.sender.send(permit, &token, call).await;
+            let Sent { outcome, hints, left } = inner.sender.send(permit, &token, call).await;
             inner.budget.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
             let fault = match outcome {
                 Ok(answer) => {
@@ -55,6 +55,8 @@ impl ZohoClient {
                 fault = fault.name(),
                 "Zoho call failed"
             );
+            // Only a call that certainly had no effect is made again, if it writes.
+            let in_doubt = call.write.is_some() && left && !fault.is_refusal();
             if is_fresh && matches!(fault, Fault::Token(_)) {
                 inner.access.is_fruitless(token.number);
             }
@@ -67,22 +69,24 @@ impl ZohoClient {
                         return Err(throttled(*limit, words, pause).into());
                     }
                 }
-                (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(call) => {
+                (_, Fault::Token(_)) if !replaced && !in_doubt && !inner.access.is_denied(call) => {
                     (replaced, is_fresh, probes) = (true, true, is_probe);
                     inner.tokens.replace(&token).await?;
                 }
                 (About::Connection, passing) => {
-                    let wait =
-                        tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
-                    match wait {
+                    let repeats = !is_probe && !in_doubt && passing.is_passing();
+                    match tries.next_wait(hints.retry_after).filter(|_| repeats) {
                         Some(wait) => sleep(wait).await,
-                        None => return Err(Failure::Fell { fault, issued_at, hints }),
+                        None => return Err(Failure::Fell { fault, issued_at, hints, in_doubt }),
                     }
                 }
-                (About::Account { .. }, _) => return Err(Failure::Fell { fault, issued_at, hints }),
+                (About::Account { .. }, _) => {
+                    return Err(Failure::Fell { fault, issued_at, hints, in_doubt });
+                }
                 (About::Record | About::Limit, fault) => {
                     inner.succeeded(call, issued_at, &hints).await;
-                    return Err(Error::new(fault.kind(), Retry::Permanent, fault.to_string()).into());
+                    let error = Error::new(fault.kind(), Retry::Permanent, fault.to_string());
+                    return Err(if in_doubt { Failure::Doubtful(error) } else { error.into() });
                 }
             }
         }
@@ -98,10 +102,11 @@ impl ZohoClient {
         match self.ask(call, false).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(Failure::Known(error)) if error.retry() == Retry::Permanent => Ok(Err(error.to_string())),
-            Err(Failure::Known(error)) => Err(error),
-            Err(Failure::Fell { fault: Fault::Token(words), .. }) if words.are_zohos() => {
-                Ok(Err(format!("{words}; most likely the refresh token lacks the scope {}", call.scope)))
-            }
+            Err(Failure::Known(error) | Failure::Doubtful(error)) => Err(error),
+            Err(Failure::Fell { fault: Fault::Token(words), .. }) if words.are_zohos() => Ok(Err(format!(
+                "{words}; most likely the refresh token lacks the scope {}",
+                call.needed_scope()
+            ))),
             Err(Failure::Fell { fault: Fault::WrongAddress(words), .. }) => Ok(Err(words.to_string())),
             Err(Failure::Fell { fault, .. }) => Ok(Err(fault.to_string())),
         }
@@ -115,12 +120,13 @@ impl ZohoClient {
     ) -> Result<Answer> {
         match outcome {
             Ok(answer) => Ok(answer),
-            Err(Failure::Known(error)) => Err(error),
-            Err(Failure::Fell { fault, issued_at, hints }) => {
+            Err(Failure::Known(error) | Failure::Doubtful(error)) => Err(error),
+            Err(Failure::Fell { fault, issued_at, hints, .. }) => {
                 // If the account is refused, a call for the witness would be refused as well.
                 if fault.about() == About::Connection
                     && let Some(witness) = self.inner.failures.witness(call)
-                    && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
+                    && let Err(Failure::Fell { fault, issued_at, hints, .. }) =
+                        self.ask(&witness, false).await
                 {
                     self.inner.fell(&witness, &fault, issued_at, &hints).await;
                 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{lock::lock, retry::doubled};
+use tds_core::{lock::lock, record::Payload, retry::doubled};
 use tokio::time::Instant;
 
 use crate::answer::Call;
@@ -122,9 +122,10 @@ impl Failures {
     }
 }
 
-/// Returns true if the call reads a single record. A failing list says nothing about a record.
+/// Returns true if the call reads a single record. A failing list says nothing about a record, and a call that writes
+/// is never repeated to find something out.
 fn is_for_one_record(call: &Call) -> bool {
-    !call.is_for_many_items() && call.endpoint().contains("{id}")
+    call.write.is_none() && !call.is_for_many_items() && call.endpoint().contains("{id}")
 }
 
 /// Returns a number that distinguishes calls of a kind. All calls for many items at once have the same number:
@@ -134,6 +135,10 @@ pub(super) fn identity(call: &Call) -> u64 {
     call.path.hash(&mut hasher);
     if !call.is_for_many_items() {
         call.query.hash(&mut hasher);
+    }
+    // Creates of different records have the same path.
+    if let Some(write) = &call.write {
+        (write.method.as_str(), write.body.as_ref().map(Payload::as_str)).hash(&mut hasher);
     }
     // The number is stored in a JSON document, whose numbers are signed.
     hasher.finish() >> 1
@@ -155,6 +160,7 @@ mod tests {
             query: Vec::new(),
             lane: Lane::Full,
             entity: None,
+            write: None,
         }
     }
 

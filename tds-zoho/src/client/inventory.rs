@@ -80,9 +80,7 @@ impl ZohoClient {
         // If Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
         // first.
         let refused = match self.ask(call, inventory.has_worked()).await {
-            Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
-                Failure::Fell { fault, issued_at, hints }
-            }
+            Err(refused @ Failure::Fell { .. }) if refused.is_of_the_account() => refused,
             // Calls that only Inventory offers may have opened the breaker. If Inventory never answered, Books
             // is asked then, and nothing is concluded from the breaker.
             Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
@@ -122,7 +120,22 @@ impl ZohoClient {
     }
 }
 
+impl Failure {
+    /// Returns true if Zoho refuses the organization or the account rather than the call.
+    fn is_of_the_account(&self) -> bool {
+        matches!(self, Self::Fell { fault, .. } if fault.refusal_of_the_account().is_some())
+    }
+}
+
 impl ZohoClient {
+    /// Refuses a call to Inventory while Inventory is known to refuse the organization. What is written there is not
+    /// written to Books instead.
+    pub(super) fn needs_inventory(&self, call: &Call) -> Result<()> {
+        let inventory = &self.inner.inventory;
+        let trouble = inventory.trouble().filter(|_| call.api == Api::Inventory && inventory.is_missing());
+        trouble.map_or(Ok(()), |line| Err(missing(line)))
+    }
+
     /// Reads what only Inventory has. If only Inventory refuses the organization, nothing is sent, and the error is
     /// not permanent: the organization may get Inventory.
     pub(super) async fn get_of_inventory(&self, call: &Call) -> Result<Answer> {
@@ -134,7 +147,7 @@ impl ZohoClient {
         let refused = match &outcome {
             Ok(_) => false,
             Err(Failure::Fell { fault, .. }) => fault.refusal_of_the_account().is_some(),
-            Err(Failure::Known(error)) => is_refused(error),
+            Err(Failure::Known(error) | Failure::Doubtful(error)) => is_refused(error),
         };
         // A product that answers other calls refuses this one for a reason of its own, such as a missing scope.
         if refused && !inventory.has_worked() {

@@ -22,6 +22,7 @@ use crate::{
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge, judge_file, transport_fault},
     limits::budget::HeaderHints,
+    write::Method,
 };
 
 /// The only path that is requested without an organization: it lists the organizations.
@@ -41,6 +42,8 @@ pub(super) struct Sender {
 pub(super) struct Sent {
     pub(super) outcome: std::result::Result<Answer, Fault>,
     pub(super) hints: HeaderHints,
+    /// False if the call certainly did not reach Zoho.
+    pub(super) left: bool,
 }
 
 impl Sender {
@@ -56,8 +59,10 @@ impl Sender {
     pub(super) async fn send(&self, permit: StartedPermit, token: &Token, call: &Call) -> Sent {
         let began = self.clock.now();
         let mut hints_seen = HeaderHints::default();
+        let mut left = false;
         let outcome = async {
             let response = self.request(token, call)?.send().await;
+            left = !response.as_ref().is_err_and(reqwest::Error::is_connect);
             let response = response.map_err(|fault| Fault::Unreachable(transport_fault(fault)))?;
             hints_seen = hints(response.headers(), self.clock.now());
             let server_time = server_time(response.headers());
@@ -72,7 +77,7 @@ impl Sender {
         }
         .await;
         drop(permit);
-        Sent { outcome, hints: hints_seen }
+        Sent { outcome, hints: hints_seen, left }
     }
 
     fn request(&self, token: &Token, call: &Call) -> std::result::Result<reqwest::RequestBuilder, Fault> {
@@ -81,7 +86,20 @@ impl Sender {
         let mut bearer = HeaderValue::from_str(&format!("Zoho-oauthtoken {}", token.value.expose_secret()))
             .map_err(|_| Fault::Protocol("the access token cannot be sent".to_owned()))?;
         bearer.set_sensitive(true);
-        let mut request = self.http.get(url).header(AUTHORIZATION, bearer);
+        let method = match call.write.as_ref().map(|write| write.method) {
+            None | Some(Method::Get) => reqwest::Method::GET,
+            Some(Method::Post) => reqwest::Method::POST,
+            Some(Method::Put) => reqwest::Method::PUT,
+            Some(Method::Delete) => reqwest::Method::DELETE,
+        };
+        let mut request = self.http.request(method, url).header(AUTHORIZATION, bearer);
+        if let Some(write) = &call.write {
+            request =
+                write.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+            if let Some(body) = &write.body {
+                request = request.header(CONTENT_TYPE, "application/json").body(body.as_str().to_owned());
+            }
+        }
         if call.path != ORGANIZATIONS {
             request = request.query(&[("organization_id", &self.organization_id)]);
         }
@@ -142,6 +160,7 @@ mod tests {
             query: Vec::new(),
             lane: Lane::Full,
             entity: None,
+            write: None,
         };
         check(&call).ok()?;
         url(&Url::parse(base).expect("base"), &call).map(String::from)

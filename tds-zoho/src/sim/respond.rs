@@ -67,7 +67,7 @@ pub(crate) fn receive(organization: &mut Organization, request: &Request) {
     if request.is_on_accounts() {
         organization.tokens.requests += 1;
     } else {
-        organization.traffic.arrive(&request.path, request.arrived);
+        organization.traffic.arrive(&request.method, &request.path, request.arrived);
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) struct Traffic {
     pub(crate) limits: Limits,
     pub(crate) latency: Duration,
     pub(crate) total: u64,
+    pub(crate) writes: u64,
     pub(crate) today: u64,
     pub(crate) max_in_window: usize,
     pub(crate) max_in_flight: usize,
@@ -49,8 +50,9 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Counts a call at its arrival.
-    pub(crate) fn arrive(&mut self, path: &str, now: Instant) {
+    pub(crate) fn arrive(&mut self, method: &str, path: &str, now: Instant) {
         self.total += 1;
+        self.writes += u64::from(method != "GET");
         self.today += 1;
         *self.by_path.entry(path.to_owned()).or_default() += 1;
         let length = self.limits.window;

@@ -57,7 +57,7 @@ impl ZohoSource {
 
     /// Returns the read of a record that was found. A record with another id than requested is an error, whatever Zoho
     /// means by it.
-    pub(super) fn present(
+    pub(crate) fn present(
         &self,
         id: &RecordId,
         record: &Map<String, Value>,

@@ -42,6 +42,7 @@ impl ImageSource for ZohoImages {
             // The statistics count the calls of an entity type and a lane for the run that spends the lane. Calls for
             // images have the lane of verifications, which they are not a part of.
             entity: None,
+            write: None,
         };
         match self.client.get(call).await {
             Ok(answer) => {

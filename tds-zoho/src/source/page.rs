@@ -8,26 +8,26 @@ use crate::entities::{List, PER_PAGE};
 
 /// The rows of a page, and whether more pages follow.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) rows: Vec<Value>,
-    pub(super) has_more: bool,
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Value>,
+    pub(crate) has_more: bool,
     /// The column that Zoho states it sorted by, if Zoho states one.
-    pub(super) sorted_by: Option<String>,
+    pub(crate) sorted_by: Option<String>,
 }
 
 /// Returns the error for an answer that Zoho's protocol does not allow.
-pub(super) fn protocol(message: impl Into<String>) -> Error {
+pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
 }
 
 /// Takes page `number` of a list from an answer.
-pub(super) fn open(body: Map<String, Value>, list: &List, number: u32) -> Result<Page> {
+pub(crate) fn open(body: Map<String, Value>, list: &List, number: u32) -> Result<Page> {
     take(body, list.path, list.keys, list.paged, number)
 }
 
 /// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`. If the list is not
 /// `paged`, an answer may omit `page_context`.
-pub(super) fn take(
+pub(crate) fn take(
     mut body: Map<String, Value>,
     path: &str,
     keys: &[&str],

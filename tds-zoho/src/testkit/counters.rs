@@ -16,6 +16,12 @@ impl SharedOrganization {
         self.lock().traffic.total
     }
 
+    /// Returns the number of calls that write so far, all but `GET`, including refused calls.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.lock().traffic.writes
+    }
+
     /// Returns the number of calls whose path begins with the prefix, with or without the product's base: `/items`,
     /// `/books/v3/contacts/`.
     #[must_use]

@@ -1,9 +1,9 @@
 //! Where answers have the record.
 
 use serde_json::{Map, Value};
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::error::Result;
 
-use crate::reading;
+use crate::{reading, source::page::protocol};
 
 /// Where answers have the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Answer {
     pub fn record<'a>(&self, answer: &'a Map<String, Value>) -> Result<&'a Map<String, Value>> {
         let inside = self.keys.iter().find_map(|key| answer.get(*key)?.as_object());
         let top = || answer.contains_key(self.id_key).then_some(answer);
-        inside.or_else(top).ok_or_else(|| unexpected(format!("the answer has none of {:?}", self.keys)))
+        inside.or_else(top).ok_or_else(|| protocol(format!("the answer has none of {:?}", self.keys)))
     }
 
     /// Returns the id of the record of an answer.
@@ -32,8 +32,4 @@ impl Answer {
     pub fn id(&self, answer: &Map<String, Value>) -> Result<String> {
         reading::record_id(self.record(answer)?, self.id_key)
     }
-}
-
-pub(super) fn unexpected(message: String) -> Error {
-    Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
 }

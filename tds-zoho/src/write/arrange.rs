@@ -1,8 +1,9 @@
 //! The form of a written list: rows as they are, or the prices of a price list.
 
 use serde_json::{Map, Value};
+use tds_core::outbound::LocalRecord;
 
-use super::{findings::Findings, local::LocalRecord};
+use super::findings::Findings;
 
 /// Writes the rows as they are.
 pub(super) fn flat(rows: Vec<Map<String, Value>>, _: &LocalRecord, _: &mut Findings) -> Value {

@@ -1,7 +1,7 @@
 //! Bodies: the keys of the head of a record.
 
 use serde_json::{Map, Value};
-use tds_core::record::Fields;
+use tds_core::{outbound::LocalRecord, record::Fields};
 
 use super::{
     chosen::{Chosen, Stage},
@@ -9,7 +9,7 @@ use super::{
     field::{is_in, value_of},
     findings::Findings,
     lines,
-    local::{LocalRecord, present},
+    local::present,
     value::custom_field,
 };
 
@@ -22,8 +22,7 @@ pub(super) fn of(
     found: &mut Findings,
 ) -> Map<String, Value> {
     let chosen = Chosen::new(record, stage);
-    let mut body = Map::new();
-    body.extend(contract.constants.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))));
+    let mut body = start(contract);
     for field in contract.fields.iter().filter(|field| is_wanted(field, &chosen, &record.fields)) {
         if let Some(value) = value_of(field, &record.fields, stage, "", found) {
             body.insert(field.key.to_owned(), value);
@@ -37,6 +36,11 @@ pub(super) fn of(
     (contract.finish)(record, &chosen, &mut body, found);
     mark(contract, record, &chosen, unique_field, &mut body);
     body
+}
+
+/// Returns what every body of the contract has.
+pub(super) fn start(contract: &Contract) -> Map<String, Value> {
+    contract.constants.iter().map(|(key, value)| ((*key).to_owned(), Value::from(*value))).collect()
 }
 
 fn is_wanted(field: &Field, chosen: &Chosen<'_>, row: &Fields) -> bool {

@@ -1,12 +1,9 @@
 //! Calls that write.
 
 use serde_json::{Map, Value};
-use tds_core::{error::Result, record::Payload};
+use tds_core::{outbound::WriteError, record::Payload};
 
-use super::{
-    answer::{Answer, unexpected},
-    contract::Contract,
-};
+use super::{answer::Answer, contract::Contract};
 use crate::answer::Api;
 
 /// What stands for the id of a record that an earlier call of the same list creates.
@@ -36,15 +33,27 @@ impl Method {
             Self::Delete => "DELETE",
         }
     }
+
+    /// Returns the operation of the OAuth scope that a call with the method needs; `None` if it only reads. Zoho
+    /// documents `CREATE` for actions, and `UPDATE` for upserts.
+    pub(crate) fn operation(self) -> Option<&'static str> {
+        match self {
+            Self::Get => None,
+            Self::Post => Some("CREATE"),
+            Self::Put => Some("UPDATE"),
+            Self::Delete => Some("DELETE"),
+        }
+    }
 }
 
 /// What a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The call looks for a record that an earlier create may have made, page by page ([`WriteCall::next_page`]). If it
-    /// finds one, the create is left out. Where the value is our key, no search is needed before the first create of
-    /// the record was sent.
+    /// The call looks for a record that an earlier create may have made, page by page. If it finds one, the create is
+    /// left out.
     Search {
+        /// The value is our key, so that no search is needed before the first create of the record was sent.
+        by_key: bool,
         /// The keys of the list in the answer.
         list_keys: &'static [&'static str],
         /// The key of a row.
@@ -52,6 +61,8 @@ pub enum Purpose {
         /// The value that the row of the record has under the key.
         value: String,
     },
+    /// The call asks for the record by our key. It creates nothing: if there is no such record, Zoho says so.
+    Lookup,
     /// The call creates the record. The answer has its id.
     Create,
     /// The call changes the record.
@@ -67,6 +78,8 @@ pub enum Purpose {
 pub struct WriteCall {
     /// The product.
     pub api: Api,
+    /// The OAuth scope without its operation.
+    pub scope: &'static str,
     /// The method.
     pub method: Method,
     /// The path after the base of the product. `{id}` stands for the id that the answer to the create has.
@@ -86,9 +99,21 @@ pub struct WriteCall {
 impl WriteCall {
     /// Starts a call without a body.
     pub(super) fn new(contract: &Contract, method: Method, path: String, purpose: Purpose) -> Self {
-        let api = if purpose == Purpose::Create { contract.create_api } else { contract.api };
-        let answer = contract.answer;
-        Self { api, method, path, query: Vec::new(), headers: Vec::new(), body: None, purpose, answer }
+        let (api, scope) = match purpose {
+            Purpose::Create | Purpose::Lookup => (contract.create_api, contract.create_scope),
+            _ => (contract.api, None),
+        };
+        Self {
+            api,
+            scope: scope.unwrap_or(contract.scope),
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            purpose,
+            answer: contract.answer,
+        }
     }
 
     /// Starts a call for a record that exists, or that a call before this one creates.
@@ -105,9 +130,15 @@ impl WriteCall {
     }
 
     /// Adds a body.
-    pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self> {
-        self.body = Some(Payload::of(body)?);
+    pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self, WriteError> {
+        self.body = Some(Payload::of(body).map_err(WriteError::Refused)?);
         Ok(self)
+    }
+
+    /// Returns true unless the call only reads.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.method != Method::Get
     }
 
     /// Returns true if the call needs the id that the answer to the create has.
@@ -123,29 +154,12 @@ impl WriteCall {
         self
     }
 
-    /// Returns the call for the page of a search that follows the page of this answer; `None` if no page follows.
+    /// Returns the call for a page of a search.
     #[must_use]
-    pub fn next_page(&self, answer: &Map<String, Value>) -> Option<Self> {
-        let context = answer.get("page_context")?;
-        let has_more = context.get("has_more_page").and_then(Value::as_bool) == Some(true);
-        let is_search = matches!(self.purpose, Purpose::Search { .. });
-        let page = context.get("page").and_then(Value::as_u64).filter(|_| has_more && is_search)?;
-        let mut next = self.clone();
-        next.query.retain(|(key, _)| *key != "page");
-        next.query.push(("page", (page + 1).to_string()));
-        Some(next)
-    }
-
-    /// Returns the row of the answer that a search found, if there is one.
-    ///
-    /// # Errors
-    /// `Protocol`: the answer has no list.
-    pub fn found<'a>(&self, answer: &'a Map<String, Value>) -> Result<Option<&'a Map<String, Value>>> {
-        let Purpose::Search { list_keys, row_key, value } = &self.purpose else { return Ok(None) };
-        let list = list_keys.iter().find_map(|key| answer.get(*key)?.as_array());
-        let rows = list.ok_or_else(|| unexpected(format!("the answer has none of {list_keys:?}")))?;
-        let is_ours = |row: &&Map<String, Value>| row.get(*row_key).and_then(Value::as_str) == Some(value);
-        Ok(rows.iter().filter_map(Value::as_object).find(is_ours))
+    pub fn with_page(mut self, number: u32) -> Self {
+        self.query.retain(|(key, _)| *key != "page");
+        self.query.push(("page", number.to_string()));
+        self
     }
 }
 

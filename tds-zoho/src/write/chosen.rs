@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::local::LocalRecord;
+use tds_core::outbound::LocalRecord;
 
 /// The columns that a body is about: all that have a value when a record is created, and those that changed afterwards.
 #[derive(Clone, Copy, Debug)]

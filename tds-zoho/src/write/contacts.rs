@@ -1,7 +1,7 @@
 //! Customers and vendors: both are contacts, and `contact_type` distinguishes them.
 
 use serde_json::{Map, Value};
-use tds_core::record::EntityType;
+use tds_core::{outbound::LocalRecord, record::EntityType};
 
 use super::{
     answer::Answer,
@@ -9,7 +9,6 @@ use super::{
     contract::{Contract, Field, Form, ReadOnly, Removes, Status},
     documents::{CURRENCY, CUSTOM_FIELDS, NOTES},
     findings::Findings,
-    local::LocalRecord,
     products::ACTIVITY,
     reasons::{PAID, because},
     value::written,

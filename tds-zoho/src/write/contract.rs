@@ -1,9 +1,9 @@
 //! The types that a contract consists of. The files of the entity types contain values of these types and little else.
 
 use serde_json::{Map, Value};
-use tds_core::record::EntityType;
+use tds_core::{mirror::MirrorSchema, outbound::LocalRecord, record::EntityType};
 
-use super::{answer::Answer, arrange, chosen::Chosen, findings::Findings, local::LocalRecord};
+use super::{answer::Answer, arrange, chosen::Chosen, findings::Findings};
 use crate::answer::Api;
 
 /// What may be written of an entity type, and with which calls. A contract states what differs from
@@ -23,6 +23,10 @@ pub struct Contract {
     /// The OAuth scope without its operation, such as `ZohoBooks.salesorders`. The calls need the operations `CREATE`,
     /// `UPDATE` and `DELETE`.
     pub scope: &'static str,
+    /// The scope of the calls that create records, if it is another one.
+    pub create_scope: Option<&'static str>,
+    /// The tables of the records, if these are not the records that the source of the entity type reads.
+    pub schema: Option<&'static MirrorSchema>,
     /// Keys with the same value in every body.
     pub constants: &'static [(&'static str, &'static str)],
     /// The columns of the head table that may be written, in the order of the keys.
@@ -59,6 +63,8 @@ impl Contract {
         api: Api::Books,
         path: "",
         scope: "",
+        create_scope: None,
+        schema: None,
         constants: &[],
         fields: &[],
         folded: &[],

@@ -1,16 +1,16 @@
 //! The calls that create a record.
 
 use serde_json::{Map, Value};
+use tds_core::outbound::{LocalRecord, WriteError};
 
 use super::{
     body,
     call::{Method, Purpose, WriteCall},
     chosen::Stage,
     contract::{Contract, Idempotence, Number, Part, Stamp, When},
-    findings::{Findings, WriteError},
-    local::LocalRecord,
+    findings::Findings,
     status,
-    value::only,
+    value::{custom_field, only},
 };
 
 impl Contract {
@@ -21,7 +21,7 @@ impl Contract {
     /// finds it before the create.
     ///
     /// # Errors
-    /// `WaitsFor`: the record refers to records that do not exist in Zoho yet. `Invalid`: the record lacks what Zoho
+    /// `WaitsFor`: the record refers to records that do not exist in Zoho yet. `Refused`: the record lacks what Zoho
     /// requires, or has a value that Zoho does not take.
     pub fn create(&self, record: &LocalRecord, unique_field: &str) -> Result<Vec<WriteCall>, WriteError> {
         let mut found = Findings::default();
@@ -62,11 +62,8 @@ impl Contract {
         let method = if upsert { Method::Put } else { Method::Post };
         let mut call = WriteCall::new(self, method, self.path.to_owned(), Purpose::Create).with_body(body)?;
         if upsert {
-            call.headers = vec![
-                ("X-Unique-Identifier-Key", unique_field.to_owned()),
-                ("X-Unique-Identifier-Value", record.key.clone()),
-                ("X-Upsert", "true".to_owned()),
-            ];
+            call.headers = by_key(record, unique_field);
+            call.headers.push(("X-Upsert", "true".to_owned()));
         }
         if self.number.is_some_and(|number| record.value(number.column).is_some()) {
             call.query.push(Number::own());
@@ -90,17 +87,48 @@ impl Contract {
             },
         };
         let query = parameter.map(|parameter| (parameter, value.clone()));
-        let purpose = Purpose::Search { list_keys, row_key, value };
+        let purpose = Purpose::Search { by_key: stamp == Stamp::Key, list_keys, row_key, value };
         let mut call = WriteCall::new(self, Method::Get, self.path.to_owned(), purpose);
         call.query = Vec::from_iter(query);
         call.query.push(("per_page", "200".to_owned()));
         Some(call)
     }
 
+    /// Returns the call that looks for the record of our key, and creates nothing: the search where Zoho has no upsert,
+    /// and otherwise an update by the unique custom field that changes nothing but possibly other custom fields. Zoho
+    /// documents no list that finds records of every module by a custom field.
+    ///
+    /// # Errors
+    /// `Refused`: the record lacks the column by which it is found.
+    pub fn lookup(&self, record: &LocalRecord, unique_field: &str) -> Result<WriteCall, WriteError> {
+        let mut found = Findings::default();
+        let search = self.search(record, &mut found);
+        found.end(self.noun)?;
+        if let Some(search) = search {
+            return Ok(search);
+        }
+        // The body refers to no other record: an answer that something does not exist is about this one.
+        let mut body = body::start(self);
+        let key = custom_field(unique_field, Value::from(record.key.as_str()));
+        body.insert("custom_fields".to_owned(), Value::Array(vec![key]));
+        let mut call =
+            WriteCall::new(self, Method::Put, self.path.to_owned(), Purpose::Lookup).with_body(&body)?;
+        call.headers = by_key(record, unique_field);
+        Ok(call)
+    }
+
     /// Starts the call of a part of a record.
     pub(super) fn on_part(&self, id: Option<&str>, part: &Part) -> WriteCall {
         WriteCall::on(self, id, Method::Put, Some(part.call), Purpose::Action(part.call))
     }
+}
+
+/// Returns the headers by which Zoho finds the record of our key.
+fn by_key(record: &LocalRecord, unique_field: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("X-Unique-Identifier-Key", unique_field.to_owned()),
+        ("X-Unique-Identifier-Value", record.key.clone()),
+    ]
 }
 
 /// Returns the body of a part that has any value.

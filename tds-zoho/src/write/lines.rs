@@ -1,14 +1,14 @@
 //! Bodies: the lists of a record, each as a whole.
 
 use serde_json::{Map, Value};
-use tds_core::record::Fields;
+use tds_core::{outbound::LocalRecord, record::Fields};
 
 use super::{
     chosen::{Chosen, Stage},
     contract::{Field, Form, Lines},
     field::{is_in, value_of},
     findings::Findings,
-    local::{LocalRecord, present},
+    local::present,
 };
 
 /// Returns the list if the body has one.

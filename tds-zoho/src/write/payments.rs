@@ -2,12 +2,12 @@
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
+use tds_core::outbound::LocalRecord;
 
 use super::{
     chosen::Chosen,
     contract::{Field, Form},
     findings::Findings,
-    local::LocalRecord,
     value,
 };
 

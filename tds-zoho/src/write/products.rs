@@ -19,6 +19,7 @@ pub(super) static PRODUCTS: Contract = Contract {
     api: Api::Inventory,
     path: "/items",
     scope: "ZohoInventory.items",
+    create_scope: Some("ZohoBooks.settings"),
     fields: &[
         Field::new("name", "name", Form::Text(100)).always(),
         Field::new("rate", "rate", Form::Decimal).always(),

@@ -1,10 +1,14 @@
 //! The call that removes a record.
 
+use tds_core::{
+    outbound::{LocalRecord, WriteError},
+    record::RecordId,
+};
+
 use super::{
     call::{Method, Purpose, Removal, WriteCall},
     contract::{Contract, Removes},
-    findings::{Findings, WriteError},
-    local::LocalRecord,
+    findings::Findings,
 };
 
 impl Contract {
@@ -12,10 +16,10 @@ impl Contract {
     /// the record.
     ///
     /// # Errors
-    /// `Invalid`: the record does not exist in Zoho, or records of this type are never removed.
+    /// `Refused`: the record does not exist in Zoho, or records of this type are never removed.
     pub fn remove(&self, record: &LocalRecord) -> Result<Removal, WriteError> {
         let mut found = Findings::default();
-        let id = record.remote_id.as_deref().unwrap_or_default();
+        let id = record.remote_id.as_ref().map(RecordId::as_str).unwrap_or_default();
         if id.is_empty() {
             found.problem("it does not exist in Zoho: there is nothing to remove");
         }

@@ -3,36 +3,27 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tds_core::{
+    outbound::{LocalRecord, Writable, WriteError},
+    record::RecordId,
+};
 
 use super::{
     body,
     call::{Method, Purpose, WriteCall},
     chosen::Stage,
-    contract::{Contract, Form, Number, When},
+    contract::{Contract, Number},
     create::part_of,
-    findings::{Findings, WriteError},
-    local::LocalRecord,
+    findings::Findings,
     status,
 };
-
-/// Columns of every head table that TDS itself keeps.
-const KEPT: [&str; 8] = [
-    "id",
-    "zoho_id",
-    "raw",
-    "zoho_created_at",
-    "zoho_modified_at",
-    "synced_at",
-    "deleted_at",
-    "balance_seen_at",
-];
 
 impl Contract {
     /// Returns the calls that bring changed columns and child tables to Zoho. A changed child table is sent as a whole
     /// list. There is no call if nothing that changed needs one.
     ///
     /// # Errors
-    /// As for [`Contract::create`]; and `Invalid`: a changed column cannot be written, or the record has no id in Zoho.
+    /// As for [`Contract::create`]; and `Refused`: a changed column cannot be written, or the record has no id in Zoho.
     pub fn update(
         &self,
         record: &LocalRecord,
@@ -40,12 +31,14 @@ impl Contract {
         unique_field: &str,
     ) -> Result<Vec<WriteCall>, WriteError> {
         let mut found = Findings::default();
-        let id = record.remote_id.as_deref().unwrap_or_default();
+        let id = record.remote_id.as_ref().map(RecordId::as_str).unwrap_or_default();
         if id.is_empty() {
             found.problem("it does not exist in Zoho yet: it has to be created first");
         }
         for column in changed {
-            self.examine(column, &mut found);
+            if let Writable::No(reason) = self.writable(column, true) {
+                found.problem(format!("{column} cannot be written: {reason}"));
+            }
         }
         let in_body = changed.iter().any(|column| self.is_in_body(column));
         let body = in_body.then(|| body::of(self, record, Stage::Update(changed), unique_field, &mut found));
@@ -88,37 +81,5 @@ impl Contract {
             return None;
         };
         status::change(self, id, record.remote_status.as_deref(), wanted, found)
-    }
-
-    /// Notes a changed column that cannot be written.
-    fn examine(&self, column: &str, found: &mut Findings) {
-        if let Some(field) = self.fields.iter().find(|field| field.column == column) {
-            if field.when == When::AtCreation {
-                found.problem(format!("{column} cannot change once the {} exists in Zoho", self.noun));
-            }
-            return;
-        }
-        if let Some(read_only) = self.read_only.iter().find(|one| one.column == column) {
-            found.problem(format!("{column} cannot be written: {}", read_only.reason));
-        } else if KEPT.contains(&column) {
-            found.problem(format!("{column} cannot be written: TDS itself keeps it"));
-        } else if !self.is_in_body(column) && !self.is_apart(column) {
-            found.problem(format!("{column} is not a column that Zoho knows"));
-        }
-    }
-
-    /// Returns true if the body of an update is about the column or the child table.
-    fn is_in_body(&self, column: &str) -> bool {
-        let is_field = self.fields.iter().any(|field| {
-            let is_local = matches!(field.form, Form::Reference { local, .. } if local == column);
-            field.column == column || is_local
-        });
-        is_field || self.folded.contains(&column) || self.lists.iter().any(|list| list.table == column)
-    }
-
-    /// Returns true if the column has calls of its own.
-    fn is_apart(&self, column: &str) -> bool {
-        self.status.is_some_and(|status| status.column == column)
-            || self.parts.iter().any(|part| part.column == column)
     }
 }

@@ -67,21 +67,6 @@ fn an_upsert_names_our_key_and_a_search_goes_before_every_other_create() {
 }
 
 #[test]
-fn a_search_finds_the_row_with_our_stamp_and_no_other() {
-    let calls = creates("stock");
-    let rows = json!({"inventory_adjustments": [
-        {"inventory_adjustment_id": "1", "reference_number": "ADJ-1"},
-        {"inventory_adjustment_id": "2", "reference_number": key(1)},
-    ]});
-    let found = calls[0].found(rows.as_object().expect("an object")).expect("a list").expect("a row");
-    assert_eq!(found["inventory_adjustment_id"], "2");
-    let none = json!({"inventory_adjustments": []});
-    assert_eq!(calls[0].found(none.as_object().expect("an object")).expect("a list"), None);
-    let strange = json!({"rows": []});
-    assert!(calls[0].found(strange.as_object().expect("an object")).is_err());
-}
-
-#[test]
 fn the_id_is_read_from_a_record_under_its_key_or_at_the_top_level() {
     let answer = creates("vendor_payments")[0].answer;
     for body in [json!({"code": 0, "payment_id": "7"}), json!({"vendorpayment": {"payment_id": 7}})] {

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tds_zoho::write::{Contract, LocalRecord, Removal, WriteCall, stock};
+use tds_core::outbound::LocalRecord;
+use tds_zoho::write::{Contract, Removal, WriteCall};
 
-use crate::local::{Ids, UNIQUE, contract, digits, key, local, object};
+use crate::local::{Ids, UNIQUE, contract, digits, key, local};
 
 const ID: &str = "460000000099001";
 
 fn existing(entity: &str, status: Option<&str>) -> LocalRecord {
-    local(entity, 1, &Ids::default()).at_zoho(ID, status)
+    local(entity, 1, &Ids::default()).at_source(ID, status)
 }
 
 fn updates(entity: &str, record: &LocalRecord, changed: &[&str]) -> Vec<WriteCall> {
@@ -172,28 +173,4 @@ fn records_are_deleted_or_made_inactive_or_void() {
         let expected = format!("DELETE {}/{ID}", contract(entity).path);
         assert_eq!(shown(&[removal(entity).call]), [expected]);
     }
-}
-
-#[test]
-fn stock_is_written_as_differences_by_location() {
-    let level = |product: &str, place: &str, stock: &str| {
-        object(json!({"product_zoho_id": product, "location_zoho_id": place, "stock_on_hand": digits(stock)}))
-    };
-    let before = [level("1", "", "10.000000"), level("1", "7", "10.000000"), level("2", "", "4.000000")];
-    let after = [
-        level("1", "", "8.500000"),
-        level("1", "7", "7.500000"),
-        level("1", "8", "1.000000"),
-        level("2", "", "4.000000"),
-        level("3", "", "2.000000"),
-    ];
-    let rows = stock::differences(&before, &after).expect("levels");
-    let shown = serde_json::to_string(&rows).expect("JSON");
-    let expected = concat!(
-        r#"{"":[{"product_zoho_id":"3","quantity_adjusted":"2.000000"}],"#,
-        r#""7":[{"location_zoho_id":"7","product_zoho_id":"1","quantity_adjusted":"-2.500000"}],"#,
-        r#""8":[{"location_zoho_id":"8","product_zoho_id":"1","quantity_adjusted":"1.000000"}]}"#,
-    );
-    assert_eq!(shown, expected);
-    assert!(stock::differences(&[], &[level("1", "", "1e3")]).is_err());
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use tds_core::record::{Fields, Shape};
+use tds_core::{
+    outbound::LocalRecord,
+    record::{Fields, Shape},
+};
 use tds_zoho::{
     entities::{Api, Catalogue},
-    write::{Contract, Form, LocalRecord, WriteCall, contracts},
+    write::{Contract, Form, WriteCall, contracts},
 };
 
 use crate::{
@@ -45,7 +48,7 @@ fn documented() -> Documented {
 
 /// Returns a record as it is after it was created, and the names of everything that may change.
 pub(crate) fn changed(contract: &Contract) -> (LocalRecord, BTreeSet<String>) {
-    let record = local(contract.entity.as_str(), 1, &Ids::default()).at_zoho("460000000099001", None);
+    let record = local(contract.entity.as_str(), 1, &Ids::default()).at_source("460000000099001", None);
     let is_written = |field: &&tds_zoho::write::Field| {
         field.when != tds_zoho::write::When::AtCreation && record.fields.contains_key(field.column)
     };
@@ -122,6 +125,10 @@ fn calls_and_the_keys_of_their_bodies_are_documented() {
 fn every_column_is_written_or_says_why_not() {
     let mut forgotten = Vec::new();
     for contract in contracts() {
+        // The records of the source are others than those that are written.
+        if contract.schema.is_some() {
+            continue;
+        }
         let descriptor = Catalogue::default().find(contract.entity).expect("a descriptor");
         let sample = descriptor.sample.expect("a sample")(1);
         let record = decoded(contract.entity.as_str(), Shape::Detail, &sample.to_string());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
-use tds_core::record::Fields;
-use tds_zoho::write::{Contract, LocalRecord, WriteCall, contracts};
+use tds_core::{outbound::LocalRecord, record::Fields};
+use tds_zoho::write::{Contract, WriteCall, contracts};
 
 use crate::{
     local::{Ids, UNIQUE, digits, local},
@@ -47,7 +47,7 @@ fn add_foreign(fields: &mut Fields, value: &Value) {
 fn calls(contract: &Contract, record: &LocalRecord, changed: &BTreeSet<String>) -> Vec<WriteCall> {
     let mut calls = contract.create(record, UNIQUE).expect("a valid record");
     if contract.entity.as_str() != "stock" {
-        let known = record.clone().at_zoho("460000000099001", None);
+        let known = record.clone().at_source("460000000099001", None);
         calls.extend(contract.update(&known, changed, UNIQUE).expect("a valid record"));
     }
     calls

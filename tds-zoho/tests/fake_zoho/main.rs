@@ -16,4 +16,6 @@ mod writer;
 mod writes;
 mod writes_by_contract;
 mod writes_in_doubt;
+mod writes_randomly_lost;
 mod writes_refused;
+mod writes_sent;

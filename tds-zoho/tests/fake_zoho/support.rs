@@ -2,11 +2,15 @@
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Map, Value};
-use tds_zoho::testkit::FakeZoho;
+use tds_zoho::{ZohoClient, testkit::FakeZoho};
+
+use crate::writer::client;
 
 pub(crate) struct Caller {
     pub(crate) fake: FakeZoho,
     pub(crate) http: Client,
+    /// The client of TDS.
+    pub(crate) client: ZohoClient,
     token: String,
 }
 
@@ -18,7 +22,8 @@ impl Caller {
 
     pub(crate) async fn of(fake: FakeZoho) -> Self {
         let http = Client::builder().no_proxy().build().expect("a client");
-        let mut caller = Self { fake, http, token: String::new() };
+        let client = client(&fake);
+        let mut caller = Self { fake, http, client, token: String::new() };
         caller.sign_in().await;
         caller
     }

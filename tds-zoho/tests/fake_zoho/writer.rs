@@ -1,35 +1,58 @@
-//! A client that makes the calls of write contracts.
+//! The writers of TDS over the simulated organization, and calls that write without a contract.
 
-use std::collections::VecDeque;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::Method;
-use serde_json::{Map, Value};
-use tds_zoho::{
-    entities::Api,
-    write::{Purpose, WriteCall},
+use serde_json::Value;
+use tds_core::{
+    clock::SystemClock,
+    outbound::{RemoteWriter, WriteError},
 };
+use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::FakeZoho, write::writers};
 
-use crate::support::Caller;
+use crate::{local::UNIQUE, support::Caller};
 
-/// What a list of calls led to.
-#[derive(Debug, Default)]
-pub(crate) struct Written {
-    /// The id of the record that was created or found.
-    pub(crate) id: Option<String>,
-    /// A search found the record, so that the create was left out.
-    pub(crate) found: bool,
+/// Returns the configuration of a client of the organization. No limit is reached, and nothing is held back for long.
+pub(crate) fn config(fake: &FakeZoho) -> ZohoConfig {
+    let credentials = fake.credentials();
+    let mut config = ZohoConfig::new(
+        credentials.client_id,
+        credentials.client_secret,
+        credentials.refresh_token,
+        credentials.organization_id,
+        DataCenter::Us,
+    );
+    config.accounts_url = fake.accounts_url();
+    config.api_url = Some(fake.api_url());
+    config.requests_per_minute = 100_000;
+    config.most_mints = u32::MAX;
+    config.outage_probe = Duration::from_millis(1);
+    config
+}
+
+/// Returns a client that knows nothing of earlier calls, as after a restart.
+pub(crate) fn client(fake: &FakeZoho) -> ZohoClient {
+    ZohoClient::new(config(fake), Arc::new(SystemClock)).expect("a valid configuration")
+}
+
+/// Returns the writer of an entity type.
+pub(crate) fn writer(client: &ZohoClient, entity: &str) -> Arc<dyn RemoteWriter> {
+    let of_entity = |writer: &Arc<dyn RemoteWriter>| writer.schema().entity.as_str() == entity;
+    writers(client, UNIQUE).into_iter().find(of_entity).expect("an entity type that is written")
+}
+
+/// Returns the text of a refusal.
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, WriteError>) -> String {
+    match result.expect_err("a refusal") {
+        WriteError::Refused(error) => error.to_string(),
+        other => panic!("no refusal: {other:?}"),
+    }
 }
 
 impl Caller {
-    /// Makes one call and returns the status and the body; `None` if no JSON arrived.
-    pub(crate) async fn send(&self, call: &WriteCall) -> (u16, Option<Value>) {
-        let headers: Vec<(&str, &str)> =
-            call.headers.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let query: Vec<(&str, &str)> = call.query.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let prefix = if call.api == Api::Books { "/books/v3" } else { "/inventory/v1" };
-        let path = format!("{prefix}{}", call.path);
-        let body = call.body.as_ref().map(|body| body.as_str().to_owned());
-        self.call(call.method.as_str(), &path, &query, &headers, body).await
+    /// Returns the writer of an entity type.
+    pub(crate) fn writer(&self, entity: &str) -> Arc<dyn RemoteWriter> {
+        writer(&self.client, entity)
     }
 
     pub(crate) async fn call(
@@ -58,40 +81,5 @@ impl Caller {
         let path = format!("/books/v3{path}");
         let (status, answer) = self.call(method, &path, &[], &[], Some(body.to_string())).await;
         (status, answer.unwrap_or_default())
-    }
-
-    /// Makes the calls as the outbound engine will: a search that finds the record replaces the create.
-    ///
-    /// # Errors
-    /// The call that failed, with its status and its body.
-    pub(crate) async fn write(&self, calls: &[WriteCall]) -> Result<Written, String> {
-        let mut written = Written::default();
-        let mut waiting: VecDeque<WriteCall> = calls.iter().cloned().collect();
-        while let Some(call) = waiting.pop_front() {
-            if written.found && call.purpose == Purpose::Create {
-                continue;
-            }
-            let call = call.with_id(written.id.as_deref().unwrap_or_default());
-            let (status, answer) = self.send(&call).await;
-            let answer: Map<String, Value> = match answer {
-                Some(Value::Object(answer)) if (200..300).contains(&status) && answer["code"] == 0 => answer,
-                other => return Err(format!("{call:?}: {status} {other:?}")),
-            };
-            match call.purpose {
-                Purpose::Search { .. } => {
-                    if let Some(row) = call.found(&answer).map_err(|error| error.to_string())? {
-                        let id = row[call.answer.id_key].as_str().expect("an id");
-                        written = Written { id: Some(id.to_owned()), found: true };
-                    } else if let Some(next) = call.next_page(&answer) {
-                        waiting.push_front(next);
-                    }
-                }
-                Purpose::Create => {
-                    written.id = Some(call.answer.id(&answer).map_err(|error| error.to_string())?);
-                }
-                _ => {}
-            }
-        }
-        Ok(written)
     }
 }

@@ -3,16 +3,20 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tds_core::record::{Fields, same_value};
+use tds_core::{
+    outbound::{LocalRecord, Removed, Written},
+    record::{Fields, same_value},
+};
 use tds_zoho::{
     entities::{Api, Catalogue, columns},
     testkit::{Module, sample},
-    write::{Contract, Form, LocalRecord, When},
+    write::{Contract, Form, When},
 };
 
 use crate::{
-    local::{Ids, UNIQUE, contract, digits, key, local},
+    local::{Ids, contract, digits, key, local},
     support::Caller,
+    writer::refusal,
 };
 
 /// An organization in which contracts write one record of each type after the other.
@@ -48,19 +52,20 @@ impl Shop {
     /// Creates a record, creates it once more as after a lost answer, and returns it.
     async fn create(&mut self, entity: &str, n: u32) -> LocalRecord {
         let record = local(entity, n, &self.ids);
-        let calls = contract(entity).create(&record, UNIQUE).expect("a valid record");
-        let first = self.caller.write(&calls).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        let writer = self.caller.writer(entity);
+        let first = writer.create(&record, false).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
         let before = self.caller.fake.count(module(entity));
-        let again = self.caller.write(&calls).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        let again = writer.create(&record, true).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
         assert_eq!(
             (&again.id, self.caller.fake.count(module(entity))),
             (&first.id, before),
             "{entity} is doubled"
         );
-        let id = first.id.expect("an id");
-        self.read_back(entity, &record, &id).await;
-        let status = self.stored(entity, &id).get("status").and_then(Value::as_str).map(str::to_owned);
-        record.at_zoho(id, status.as_deref())
+        assert_eq!(writer.find(&record).await.expect("a search"), Some(first.id.clone()), "{entity}");
+        let id = first.id.as_str();
+        self.read_back(entity, &record, id).await;
+        let status = self.stored(entity, id).get("status").and_then(Value::as_str).map(str::to_owned);
+        record.at_source(id, status.as_deref())
     }
 
     /// Reads a record as the inbound side does: every written column comes back with the same value.
@@ -93,10 +98,10 @@ impl Shop {
         self.caller.fake.get(module(entity), id).unwrap_or_else(|| panic!("no {entity} {id}"))
     }
 
-    async fn update(&self, record: &LocalRecord, entity: &str, changed: &[&str]) {
-        let changed: BTreeSet<String> = changed.iter().map(|name| (*name).to_owned()).collect();
-        let calls = contract(entity).update(record, &changed, UNIQUE).expect("a valid change");
-        self.caller.write(&calls).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+    async fn update(&self, record: &LocalRecord, entity: &str, changed: &[&str]) -> Written {
+        let changed = changed.iter().map(|name| (*name).to_owned()).collect();
+        let written = self.caller.writer(entity).update(record, &changed).await;
+        written.unwrap_or_else(|error| panic!("{entity}: {error}"))
     }
 
     /// Returns a number of a record, digit by digit.
@@ -105,12 +110,12 @@ impl Shop {
     }
 }
 
-fn module(entity: &str) -> Module {
+pub(crate) fn module(entity: &str) -> Module {
     MODULES.iter().find(|(name, _)| *name == entity).expect("a module").1
 }
 
 fn id(record: &LocalRecord) -> &str {
-    record.remote_id.as_deref().expect("an id")
+    record.remote_id.as_ref().expect("an id").as_str()
 }
 
 #[tokio::test]
@@ -228,30 +233,44 @@ async fn records_are_changed_and_removed_as_their_contracts_say() {
 
     for (entity, record) in &records {
         let changed = changes(contract(entity), record);
-        let calls = contract(entity).update(record, &changed, UNIQUE).expect("a valid change");
-        assert!(!calls.is_empty());
-        shop.caller.write(&calls).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        assert!(!changed.is_empty());
+        let written = shop.caller.writer(entity).update(record, &changed).await;
+        let written = written.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        assert_eq!(written.id.as_str(), id(record));
     }
     // Removed in this order, only the invoice of the payment below is still in use.
     let in_use = shop.create("customer_payments", 11).await;
     for (entity, record) in &records {
-        let removal = contract(entity).remove(record).expect("a removal");
-        let (status, answer) = shop.caller.send(&removal.call).await;
-        let is_used = matches!(*entity, "invoices" | "customers" | "products");
-        assert_eq!(status == 400, is_used, "{entity}: {answer:?}");
-        if *entity == "customers" {
-            let call = removal.if_refused.expect("a call");
-            assert_eq!(shop.caller.send(&call).await.0, 200);
-            assert_eq!(shop.stored("customers", id(record))["status"], "inactive");
+        let writer = shop.caller.writer(entity);
+        match *entity {
+            "products" => {
+                let removed = writer.remove(record).await.expect("a removal");
+                assert_eq!(removed, Removed::Kept);
+                assert_eq!(shop.stored(entity, id(record))["status"], "inactive");
+            }
+            "customers" => {
+                assert_eq!(writer.remove(record).await.expect("a removal"), Removed::Kept);
+                assert_eq!(shop.stored(entity, id(record))["status"], "inactive");
+                let again = record.clone().at_source(id(record), Some("inactive"));
+                assert_eq!(writer.remove(&again).await.expect("a removal"), Removed::Kept);
+            }
+            "invoices" => {
+                // An invoice that was paid is neither deleted nor made void.
+                let text = refusal(writer.remove(record).await);
+                assert!(text.contains("cannot be deleted") && text.contains("partially_paid"), "{text}");
+            }
+            _ => {
+                assert_eq!(writer.remove(record).await.expect("a removal"), Removed::Gone, "{entity}");
+                assert_eq!(writer.remove(record).await.expect("a removal"), Removed::Gone, "{entity}");
+            }
         }
     }
-    let removal = contract("customer_payments").remove(&in_use).expect("a removal");
-    assert_eq!(shop.caller.send(&removal.call).await.0, 200);
+    let payments = shop.caller.writer("customer_payments");
+    assert_eq!(payments.remove(&in_use).await.expect("a removal"), Removed::Gone);
     // Nothing is paid of the invoice any more, and nothing is ordered or owed.
     let invoice = &records.iter().find(|(entity, _)| *entity == "invoices").expect("an invoice").1;
     assert_eq!(shop.stored("invoices", id(invoice))["status"], "sent");
-    let void = contract("invoices").remove(invoice).expect("a removal").if_refused.expect("a call");
-    assert_eq!(shop.caller.send(&void).await.0, 200);
+    assert_eq!(shop.caller.writer("invoices").remove(invoice).await.expect("a removal"), Removed::Gone);
     let customer = shop.stored("customers", &shop.ids.customer);
     let vendor = shop.caller.fake.get(Module::CONTACTS, &shop.ids.vendor);
     assert_eq!(customer["outstanding_receivable_amount"].to_string(), "0.00");
@@ -282,13 +301,13 @@ async fn statuses_move_stock_and_receivables() {
     shop.ids.product = id(&shop.create("products", 2).await).to_owned();
     let mut invoice = local("invoices", 3, &shop.ids);
     invoice.fields.insert("status".to_owned(), json!("draft"));
-    let calls = contract("invoices").create(&invoice, UNIQUE).expect("a valid invoice");
-    let created = shop.caller.write(&calls).await.expect("an invoice").id.expect("an id");
+    let created = shop.caller.writer("invoices").create(&invoice, false).await.expect("an invoice");
+    let created = created.id.as_str().to_owned();
     let owed = |shop: &Shop| {
         shop.stored("customers", &shop.ids.customer)["outstanding_receivable_amount"].to_string()
     };
     assert_eq!(owed(&shop), "0.00");
-    let mut invoice = invoice.at_zoho(created.clone(), Some("draft"));
+    let mut invoice = invoice.at_source(created.clone(), Some("draft"));
     for (status, expected) in [("sent", "58.80"), ("void", "0.00"), ("draft", "0.00"), ("sent", "58.80")] {
         invoice.fields.insert("status".to_owned(), json!(status));
         shop.update(&invoice, "invoices", &["status"]).await;

@@ -3,65 +3,87 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tds_zoho::{
-    testkit::{Fault, Module, sample},
-    write::WriteCall,
+use tds_core::{
+    error::Retry,
+    outbound::{LocalRecord, WriteError},
 };
+use tds_zoho::testkit::{Fault, Module, TokenRules, sample};
 
 use crate::{
-    local::{Ids, UNIQUE, contract, local},
+    local::{Ids, local},
     support::Caller,
+    writer::{client, writer},
 };
 
-const SHORT: Duration = Duration::from_millis(20);
+const SHORT: Duration = Duration::from_millis(5);
 
 /// The faults of a write, and whether the write took effect.
-fn faults() -> Vec<(Fault, bool)> {
+pub(crate) fn faults() -> Vec<(Fault, bool)> {
     vec![
         (Fault::answer_lost(), true),
         (Fault::answered_late(SHORT), true),
         (Fault::failed_after_commit(502), true),
+        (Fault::AfterCommit(Box::new(Fault::EmptyBody)), true),
+        (Fault::AfterCommit(Box::new(Fault::Html(200))), true),
+        (Fault::AfterCommit(Box::new(Fault::CodeUnder200(9))), true),
+        (Fault::TruncatedJson, true),
+        (Fault::WrongEnvelope, true),
         (Fault::Unheard(SHORT), false),
         (Fault::BrokenOff, false),
+        (Fault::Html(403), false),
+        (Fault::Text(401, r#"{"message":"Unauthorized"}"#.to_owned(), None), false),
         (Fault::Status(500, 1000, "Internal error".to_owned()), false),
-        (Fault::RetryAfter429 { retry_after: "7".to_owned(), code: 44 }, false),
     ]
 }
 
-async fn shop() -> (Caller, Ids) {
+pub(crate) async fn shop() -> (Caller, Ids) {
     let caller = Caller::new().await;
+    caller.fake.set_token_rules(TokenRules { mints_per_ten_minutes: usize::MAX, ..TokenRules::default() });
     let tax = caller.fake.put(Module::TAXES, sample::tax(5));
     let customer = caller.fake.put_contact(sample::contact(1, sample::ContactKind::Customer));
+    let vendor = caller.fake.put_contact(sample::contact(1, sample::ContactKind::Vendor));
     let product = caller.fake.put_item(sample::item(1));
     let location = sample::PLACES[0].0.to_owned();
-    let ids = Ids { tax, customer, product, location, ..Ids::default() };
+    let ids = Ids { tax, customer, vendor, product, location, ..Ids::default() };
     (caller, ids)
 }
 
-/// Returns the calls of an invoice, which is an upsert, and those of an adjustment and a price list, which are not.
-fn creates(n: u32, ids: &Ids) -> Vec<(Module, Vec<WriteCall>)> {
-    let entities =
-        [("invoices", Module::INVOICES), ("stock", Module::ADJUSTMENTS), ("prices", Module::PRICE_LISTS)];
-    let calls =
-        |entity: &str| contract(entity).create(&local(entity, n, ids), UNIQUE).expect("a valid record");
-    entities.into_iter().map(|(entity, module)| (module, calls(entity))).collect()
+/// An invoice, which is an upsert, and an adjustment and a price list, which are not.
+fn creates(n: u32, ids: &Ids) -> [(&'static str, Module, LocalRecord); 3] {
+    [("invoices", Module::INVOICES), ("stock", Module::ADJUSTMENTS), ("prices", Module::PRICE_LISTS)]
+        .map(|(entity, module)| (entity, module, local(entity, n, ids)))
 }
 
 #[tokio::test]
 async fn a_create_with_an_unknown_outcome_is_repeated_without_a_double() {
     let (caller, ids) = shop().await;
+    let mut struck = 0;
     for (n, (fault, took_effect)) in (1..).zip(faults()) {
-        for (module, calls) in creates(n, &ids) {
-            let before = caller.fake.count(module);
-            caller.fake.faults().next_writes(&format!("/{}", module.path), 1, fault.clone());
-            caller.write(&calls).await.expect_err("a failed call");
-            let committed = caller.fake.count(module) - before;
-            assert_eq!(committed, usize::from(took_effect), "{} {fault:?}", module.path);
-            caller.write(&calls).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-            assert_eq!(caller.fake.count(module) - before, 1, "{} {fault:?}", module.path);
+        // A new client knows nothing of earlier outages, so that every call is made.
+        let client = client(&caller.fake);
+        for (entity, module, record) in creates(n, &ids) {
+            let (writer, path) = (writer(&client, entity), format!("/{}", module.path));
+            let (before, calls) = (caller.fake.count(module), caller.fake.calls_to(&path));
+            caller.fake.faults().next_writes(&path, 1, fault.clone());
+            let error = writer.create(&record, false).await.expect_err("a failed call");
+            let WriteError::InDoubt(error) = error else { panic!("{entity} {fault:?}: {error:?}") };
+            struck += 1;
+            assert_eq!(caller.fake.faults().struck(), struck);
+            assert_eq!(caller.fake.count(module) - before, usize::from(took_effect), "{entity} {fault:?}");
+            // The client itself does not repeat it. A price list is searched for by its name even at first.
+            let searches = u64::from(entity == "prices");
+            assert_eq!(caller.fake.calls_to(&path) - calls, 1 + searches, "{entity} {fault:?}");
+            // What is searched for may still be under way when the call fails.
+            let waits = matches!(error.retry(), Retry::Transient { retry_after: Some(wait) } | Retry::Throttled { retry_after: wait } if wait >= Duration::from_secs(60));
+            assert!(entity == "invoices" || waits || error.retry() == Retry::Permanent, "{error:?}");
+            let found = writer.find(&record).await.expect("a search");
+            assert_eq!(found.is_some(), took_effect, "{entity} {fault:?}");
+            let again = writer.create(&record, true).await;
+            let again = again.unwrap_or_else(|error| panic!("{entity} {fault:?}: {error}"));
+            assert_eq!(caller.fake.count(module) - before, 1, "{entity} {fault:?}");
+            assert!(found.is_none_or(|found| found == again.id), "{entity} {fault:?}");
         }
     }
-    assert_eq!(caller.fake.faults().struck(), 21);
 }
 
 #[tokio::test]
@@ -75,14 +97,25 @@ async fn a_fault_of_writes_leaves_reads_alone() {
 }
 
 #[tokio::test]
-async fn a_search_without_a_parameter_reads_every_page() {
+async fn a_search_without_a_parameter_reads_every_page_and_believes_no_other_answer() {
     let (caller, ids) = shop().await;
     for n in 1..=205 {
         caller.fake.put(Module::ADJUSTMENTS, sample::adjustment(n, &sample::item(1), 1.into()));
     }
-    let calls = contract("stock").create(&local("stock", 1, &ids), UNIQUE).expect("a valid adjustment");
-    let first = caller.write(&calls).await.expect("an adjustment");
-    let again = caller.write(&calls).await.expect("the same adjustment");
-    assert!(!first.found && again.found);
+    let (record, writer) = (local("stock", 1, &ids), caller.writer("stock"));
+    let first = writer.create(&record, false).await.expect("an adjustment");
+    for fault in [
+        Fault::WrongEnvelope,
+        Fault::MissingPageContext,
+        Fault::EmptyPageWithMore,
+        Fault::CodeUnder200(9),
+        Fault::Rewritten("inventory_adjustments".to_owned(), b"adjustments".to_vec()),
+    ] {
+        caller.fake.faults().next("/inventoryadjustments", 1, fault.clone());
+        let error = writer.create(&record, true).await.expect_err("no answer to the search");
+        assert!(matches!(error, WriteError::Refused(_)), "{fault:?}: {error:?}");
+    }
+    assert_eq!(caller.fake.count(Module::ADJUSTMENTS), 206);
+    let again = writer.create(&record, true).await.expect("the same adjustment");
     assert_eq!((first.id, caller.fake.count(Module::ADJUSTMENTS)), (again.id, 206));
 }

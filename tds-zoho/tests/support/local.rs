@@ -1,8 +1,11 @@
 //! Records of the ERP with every column that a contract writes.
 
 use serde_json::{Value, json};
-use tds_core::record::{EntityType, Fields};
-use tds_zoho::write::{Contract, LocalRecord, contract_of};
+use tds_core::{
+    outbound::LocalRecord,
+    record::{EntityType, Fields},
+};
+use tds_zoho::write::{Contract, contract_of};
 
 /// The unique custom field of the tests.
 pub(crate) const UNIQUE: &str = "cf_tds_id";
@@ -149,9 +152,9 @@ fn content(entity: &str, n: u32, ids: &Ids) -> (Value, &'static str, Vec<Value>)
             });
             let row = json!({
                 "product_zoho_id": ids.product, "location_zoho_id": ids.location,
-                "quantity_adjusted": digits("-3.000000"), "stock_on_hand": digits("7.000000"),
+                "quantity_adjusted": digits("-3.000000"), "position": 1,
             });
-            (head, "stock_levels", vec![row])
+            (head, "stock_adjustment_lines", vec![row])
         }
         "prices" => {
             let list = json!({

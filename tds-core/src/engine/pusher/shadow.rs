@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     handler::Handled,
     mirror::{FieldDifference, compare_rows},
-    outbound::{LocalRecord, Operation, Settled, Settlement, WriteError},
+    outbound::{LocalRecord, Operation, Settled, Settlement, WOULD_BE_REFUSED, WriteError},
     queue::Outcome,
     record::{Record, same_value},
 };
@@ -38,7 +38,7 @@ impl Pushing<'_> {
         settlement.note = match checked {
             Ok(()) => None,
             Err(error @ WriteError::WaitsFor(_)) => Some(format!("the push would have waited: {error}")),
-            Err(error) => Some(format!("the push would have been refused: {error}")),
+            Err(error) => Some(format!("{WOULD_BE_REFUSED}{error}")),
         };
         self.settle(&settlement).await?;
         Ok(Handled::Done(Outcome::Unchanged))

@@ -6,7 +6,7 @@ use tds_core::{
     measures::{
         AnswerTimes, CallsOfDay, Coverage, DayFigures, DeadLetterFigures, DeadLetters, DelayFigures,
         DeliveryFigures, EntityFigures, FailureCause, HistoryCheck, KnownUnknownField, LaneCount, MoneyPoint,
-        MoneyRow, ReportFigures, TableSize, WeekFigures,
+        MoneyRow, ReportFigures, ShadowFigures, TableSize, WeekFigures,
     },
     queue::Lane,
     record::EntityType,
@@ -147,6 +147,7 @@ fn report() -> Report {
         answers: answers(3_000, 3),
         answers_since: Some(ago(20)),
         money: vec![money(3, "12.50"), money(1, "0.00")],
+        shadow: ShadowFigures::default(),
     };
     let runs: Vec<VerifiedRun> = (1..=6)
         .rev()

@@ -165,7 +165,7 @@ function attentionLines(attention, deferred) {
   const lines = [];
   if (attention.unparsed_events) lines.push(one(attention.unparsed_events, 'delivery was', 'deliveries were') + ' not understood. Run tds-server inbox list --status failed to see them.');
   if (attention.held_deletions) lines.push(one(attention.held_deletions, 'deletion is', 'deletions are') + ' held back. Confirm them in the list of runs.');
-  if (attention.conflicts) lines.push(one(attention.conflicts, 'record was', 'records were') + ' changed on both sides.');
+  if (attention.conflicts) lines.push(one(attention.conflicts, 'record was', 'records were') + ' changed on both sides. Decide at Conflicts, or with tds-server conflicts list --status open.');
   if (attention.drift) lines.push(one(attention.drift, 'record differs', 'records differ') + ' from Zoho.');
   if (deferred.count && deferred.reason) lines.push(one(deferred.count, 'item is', 'items are') + ' deferred and will continue without help, mostly because: ' + deferred.reason);
   return lines;
@@ -200,20 +200,24 @@ function entityRow({ name, counts, last }) {
     element('td', { class: 'actions' }, action('Sync', () => startSync(name, 'incremental'), { name: 'Sync changes of ' + name }), pausing));
 }
 
+// The push of a local change is named by the local id.
+const recordOf = (item) => item.zoho_entity_id || 'local ' + item.entity_id + ', to Zoho';
+
 function letterRow(item) {
   const path = '/api/zoho/sync/queue/' + item.id;
-  const record = element('td', {}, item.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, item.zoho_entity_id));
+  const id = recordOf(item);
+  const record = element('td', {}, item.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, id));
   return element('tr', {}, record, element('td', { class: 'reason' }, item.error_message || 'no reason was stored'), count(item.retry_count), when(item.queued_at),
     element('td', { class: 'actions' },
       action('Details', async () => { await showDetails(path); return null; }, { name: 'Details of item ' + item.id }),
       action('Retry', async () => items(await call('POST', path + '/retry')) + ' will be retried', { name: 'Retry item ' + item.id }),
       action('Discard', async () => items(await call('POST', path + '/discard')) + ' discarded',
-        { danger: true, name: 'Discard item ' + item.id, confirm: 'Discard ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? Its error remains readable.' })));
+        { danger: true, name: 'Discard item ' + item.id, confirm: 'Discard ' + item.entity_type + ' ' + id + ' for good? Its error remains readable.' })));
 }
 
 async function showDetails(path) {
   const item = await call('GET', path);
-  $('details-title').textContent = item.entity_type.replaceAll('_', ' ') + ' ' + item.zoho_entity_id;
+  $('details-title').textContent = item.entity_type.replaceAll('_', ' ') + ' ' + recordOf(item);
   $('details-reason').textContent = item.error_message || 'No reason was stored.';
   const attempts = item.attempts || [];
   $('details-attempts').replaceChildren(...attempts.map((attempt) =>

@@ -7,6 +7,7 @@ use tds_core::{
     inbox::EventStatus,
     limits::budget::{CallLimit, Throttle},
     mirror::Operation,
+    outbound::{self, ConflictPolicy, ConflictStatus, EntryStatus, Mode, Side, Take},
     queue::{ItemStatus, Lane, Outcome},
     record::Origin,
     runs::{Cause, DetailWay, RunStatus, RunType},
@@ -21,7 +22,13 @@ use utoipa::{
     },
 };
 
-use crate::app::{events::Reception, health::HealthStatus, readiness::Verdict, runs::MODES};
+use crate::app::{
+    directions::{mode_name, policy_name, side_name, take_name},
+    events::Reception,
+    health::HealthStatus,
+    readiness::Verdict,
+    runs::MODES,
+};
 
 /// Defines types that describe a closed set of names in the OpenAPI document. The values themselves are plain texts.
 macro_rules! closed_sets {
@@ -109,6 +116,27 @@ closed_sets! {
 
     "What would become of work on a record"
     ForeseenName = Foreseen::ALL.map(Foreseen::as_str);
+
+    "The direction in which an entity type is synced"
+    ModeName = Mode::ALL.map(mode_name);
+
+    "What decides when both sides changed a field"
+    PolicyName = ConflictPolicy::ALL.map(policy_name);
+
+    "What is to be done in Zoho"
+    PushOperation = outbound::Operation::ALL.map(outbound::Operation::as_str);
+
+    "What has become of a local change"
+    LocalChangeStatus = EntryStatus::ALL.map(EntryStatus::as_str);
+
+    "The status of a conflict"
+    ConflictStatusName = ConflictStatus::ALL.map(ConflictStatus::as_str);
+
+    "A side of the sync"
+    SideName = Side::ALL.map(side_name);
+
+    "Whose values a decision takes"
+    TakeName = Take::ALL.map(take_name);
 
     "The result of a check of credentials"
     CheckStatus = ["ok"];

@@ -94,6 +94,7 @@ pub(super) fn call(lane: Lane) -> Call {
         query: vec![("page", "1".to_owned())],
         lane,
         entity: None,
+        write: None,
     }
 }
 

@@ -1,0 +1,72 @@
+//! A record that the mirror stored as another row before its create was known to have succeeded: the local row stays, and
+//! the other row is removed.
+
+use tds_core::{outbound::Push, record::RecordId};
+
+use super::target::Target;
+use crate::{Tx, db::quote, mirror::references};
+
+const STATE: &str = "SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2 FOR UPDATE";
+
+// Without its state, the record counts as unknown, so the next read of any kind writes the whole local row.
+const FORGET_STATE: &str = "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2";
+
+const DISCARD: &str = "
+UPDATE tds_outbox SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
+  note = 'the row was a second copy of a local row, which stays'
+ WHERE entity_type = $1 AND local_id = $2 AND status IN ('pending', 'conflict')
+";
+
+/// Locks the state and the head rows of a record. Returns the id of the other row, if there is one.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    target: &Target,
+    push: &Push,
+    id: &RecordId,
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query(STATE).bind(push.entity.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
+    let sql = format!(
+        "SELECT id FROM {} WHERE zoho_id = $1 OR id = $2 ORDER BY id FOR UPDATE",
+        quote::table(target.head)
+    );
+    let rows = sqlx::query_scalar(quote::statement(sql)).bind(id.as_str()).bind(push.local_id);
+    let rows: Vec<i64> = rows.fetch_all(tx).await?;
+    // A program may have deleted the local row in the meantime.
+    Ok(rows.iter().copied().find(|row| *row != push.local_id && rows.contains(&push.local_id)))
+}
+
+/// Removes the other row with its child rows. References to it lead to the local row.
+pub(super) async fn replace(
+    tx: &mut Tx,
+    target: &Target,
+    push: &Push,
+    id: &RecordId,
+    other: i64,
+) -> Result<(), sqlx::Error> {
+    for child in target.children {
+        let own = Target::owner(child).map_or_else(String::new, |reference| {
+            format!(" AND {} IS DISTINCT FROM $2", quote::identifier(&reference.local()))
+        });
+        let sql = format!(
+            "DELETE FROM {} WHERE {} = $1 AND $2::bigint IS NOT NULL{own}",
+            quote::table(child.table),
+            quote::identifier(child.owner)
+        );
+        let delete = sqlx::query(quote::statement(sql)).bind(id.as_str()).bind(push.local_id);
+        delete.execute(&mut *tx).await?;
+    }
+    for reference in references::to_rows_of(target.head) {
+        let local = quote::identifier(&reference.local());
+        let sql = format!(
+            "UPDATE {} SET {local} = $3 WHERE {local} = $2 AND ({remote} = $1 OR {remote} IS NULL)",
+            quote::table(reference.table),
+            remote = quote::identifier(&reference.remote()),
+        );
+        let lead = sqlx::query(quote::statement(sql)).bind(id.as_str()).bind(other).bind(push.local_id);
+        lead.execute(&mut *tx).await?;
+    }
+    let sql = format!("DELETE FROM {} WHERE id = $1", quote::table(target.head));
+    sqlx::query(quote::statement(sql)).bind(other).execute(&mut *tx).await?;
+    sqlx::query(DISCARD).bind(push.entity.as_str()).bind(other).execute(&mut *tx).await?;
+    sqlx::query(FORGET_STATE).bind(push.entity.as_str()).bind(id.as_str()).execute(tx).await.map(drop)
+}

@@ -1,0 +1,182 @@
+//! The end of a push.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use sqlx::types::Json;
+use tds_core::{
+    mirror::FieldDifference,
+    outbound::{EntryStatus, FieldConflict, Push, Settled, Settlement},
+    record::{Fields, same_value},
+};
+
+use super::{BEGIN, conflicts, modes, take, target::Target};
+use crate::{
+    Database, Tx,
+    db::{
+        quote,
+        text::{storable, storable_json},
+    },
+};
+
+const OTHERS: &str = "
+SELECT fields FROM tds_outbox
+ WHERE entity_type = $1 AND local_id = $2 AND status IN ('pending', 'conflict') AND id <> ALL($3)
+";
+
+const END: &str = "
+UPDATE tds_outbox SET status = $2, relayed = true, settled_at = CASE WHEN $2 <> 'conflict' THEN clock_timestamp() END,
+  differences = $3, note = $4, conflict_id = coalesce($5, conflict_id)
+ WHERE id = ANY($1) AND status IN ('pending', 'conflict')
+";
+
+const FORGET_BASE: &str = "
+UPDATE tds_links SET base = NULL, base_shape = NULL
+ WHERE entity_type = $1 AND local_id = $2 AND (base IS NOT NULL OR base_shape IS NOT NULL)
+";
+
+// The next read that is applied shows what both sides have in common. Until then, no base is kept: see
+// `mirror/pending.rs`.
+const NEW_BASE: &str = "
+UPDATE tds_links SET base = NULL, base_shape = 'push' WHERE entity_type = $1 AND local_id = $2
+";
+
+/// The changes of a record that are not part of a push.
+struct Others {
+    exist: bool,
+    all: bool,
+    fields: BTreeSet<String>,
+}
+
+impl Others {
+    fn name(&self, field: &str) -> bool {
+        self.all || self.fields.contains(field)
+    }
+}
+
+/// Ends a push. Returns false, and writes nothing, if the mode has another epoch than the push.
+pub(super) async fn settle(
+    database: &Database,
+    target: &Target,
+    push: &Push,
+    settlement: &Settlement,
+) -> Result<bool, sqlx::Error> {
+    let mut tx = database.begin_with(BEGIN).await?;
+    if !modes::holds(&mut tx, push).await? {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    let local_id = push.local_id;
+    let sql = format!("SELECT zoho_id FROM {} WHERE id = $1 FOR UPDATE", quote::table(target.head));
+    let row = sqlx::query_scalar(quote::statement(sql)).bind(local_id).fetch_optional(&mut tx).await?;
+    let of_row: Option<String> = row.flatten();
+    let of_link = push.link.remote_id.as_ref().map(|id| id.as_str().to_owned());
+    let remote_id = of_row.or(of_link);
+    let replaced = || target.children.iter().filter(|it| settlement.take_rows.contains_key(it.table));
+    for child in replaced() {
+        take::lock_rows(&mut tx, child, local_id, remote_id.as_deref()).await?;
+    }
+    // Programs that changed one of these rows have committed their changes to the outbox by now.
+    let others = others(&mut tx, push).await?;
+    let taken: Fields = settlement.take.clone().into_iter().filter(|(name, _)| !others.name(name)).collect();
+    take::columns(&mut tx, target, local_id, &taken).await?;
+    let mut withheld = taken.len() < settlement.take.len();
+    for child in replaced() {
+        if others.name(child.table) {
+            withheld = true;
+        } else if let Some(rows) = settlement.take_rows.get(child.table) {
+            take::rows(&mut tx, target, child, (local_id, remote_id.as_deref()), rows).await?;
+        }
+    }
+    let is_changed = |name: &str| push.fields.as_ref().is_some_and(|fields| fields.contains(name));
+    take::resolve_references(&mut tx, target, (local_id, remote_id.as_deref()), is_changed).await?;
+    let conflict = match settlement.settled {
+        // Nothing was written anywhere, so nothing was decided.
+        Settled::Shadow => None,
+        Settled::Parked => conflicts::open_for(&mut tx, push, &settlement.conflicts).await?,
+        Settled::Pushed | Settled::Unchanged => {
+            conflicts::note_decided(&mut tx, push, &new_conflicts(push, settlement)).await?
+        }
+    };
+    end_entries(&mut tx, push, settlement, conflict).await?;
+    match settlement.settled {
+        Settled::Parked => {}
+        _ if !others.exist => run(&mut tx, FORGET_BASE, push).await?,
+        Settled::Shadow => {}
+        // What the source won in columns with later local changes is still to be merged.
+        Settled::Pushed | Settled::Unchanged if withheld => keep_base(&mut tx, target, push).await?,
+        Settled::Pushed | Settled::Unchanged => run(&mut tx, NEW_BASE, push).await?,
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn others(tx: &mut Tx, push: &Push) -> Result<Others, sqlx::Error> {
+    let ids: Vec<i64> = push.changes.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_scalar(OTHERS).bind(push.entity.as_str()).bind(push.local_id).bind(ids);
+    let rows: Vec<Option<Vec<String>>> = rows.fetch_all(tx).await?;
+    let (exist, all) = (!rows.is_empty(), rows.iter().any(Option::is_none));
+    Ok(Others { exist, all, fields: rows.into_iter().flatten().flatten().collect() })
+}
+
+/// Returns the conflicts that no person has decided before.
+fn new_conflicts(push: &Push, settlement: &Settlement) -> Vec<FieldConflict> {
+    let is_known = |conflict: &FieldConflict| {
+        let decided = push.decisions.get(&conflict.field);
+        decided.is_some_and(|(source, _)| same_value(source, &conflict.source))
+    };
+    settlement.conflicts.iter().filter(|conflict| !is_known(conflict)).cloned().collect()
+}
+
+async fn end_entries(
+    tx: &mut Tx,
+    push: &Push,
+    settlement: &Settlement,
+    conflict: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    let status = match settlement.settled {
+        Settled::Pushed => EntryStatus::Pushed,
+        Settled::Unchanged => EntryStatus::Unchanged,
+        Settled::Shadow => EntryStatus::Shadow,
+        Settled::Parked => EntryStatus::Conflict,
+    };
+    let differences = (!settlement.differences.is_empty()).then(|| Json(stored(&settlement.differences)));
+    sqlx::query(END)
+        .bind(push.changes.iter().map(|id| id.0).collect::<Vec<_>>())
+        .bind(status.as_str())
+        .bind(differences)
+        .bind(settlement.note.as_deref().map(storable))
+        .bind(conflict)
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// Returns differences as the column `differences` holds them.
+fn stored(differences: &[FieldDifference]) -> Value {
+    let one = |it: &FieldDifference| json!({"field": it.field, "zoho": it.source, "erp": it.target});
+    storable_json(&differences.iter().map(one).collect())
+}
+
+/// Keeps the last common state before a read replaces it in the head row.
+async fn keep_base(tx: &mut Tx, target: &Target, push: &Push) -> Result<(), sqlx::Error> {
+    if !target.has("raw") {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE tds_links AS l SET base = h.raw::text, base_shape = CASE WHEN EXISTS (
+             SELECT FROM tds_sync_records AS s
+              WHERE s.entity_type = $1 AND s.zoho_id = h.zoho_id AND s.detail_hash IS NOT NULL)
+           THEN 'detail' ELSE 'list' END
+          FROM {} AS h
+         WHERE l.entity_type = $1 AND l.local_id = $2 AND h.id = $2 AND l.base IS NULL AND h.raw IS NOT NULL",
+        quote::table(target.head)
+    );
+    let keep = sqlx::query(quote::statement(sql)).bind(push.entity.as_str()).bind(push.local_id);
+    keep.execute(tx).await.map(drop)
+}
+
+async fn run(tx: &mut Tx, statement: &'static str, push: &Push) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(statement).bind(push.entity.as_str()).bind(push.local_id);
+    query.execute(tx).await.map(drop)
+}

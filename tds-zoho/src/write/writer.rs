@@ -1,0 +1,212 @@
+//! The writer of the engine over the contracts.
+
+mod calls;
+mod refusal;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tds_core::{
+    error::{Error, ErrorKind},
+    mirror::MirrorSchema,
+    outbound::{LocalRecord, RemoteWriter, Removed, Writable, WriteError, Written},
+    record::RecordId,
+    source::Source,
+};
+
+use self::refusal::{is_about_the_record, settled_later};
+use super::{
+    call::{Purpose, WriteCall},
+    contract::Contract,
+    contract_of,
+};
+use crate::{
+    client::ZohoClient,
+    entities::{Catalogue, Descriptor},
+    source::ZohoSource,
+};
+
+/// The writer of one entity type at Zoho.
+#[derive(Clone)]
+pub struct ZohoWriter {
+    contract: &'static Contract,
+    source: ZohoSource,
+    unique_field: Arc<str>,
+}
+
+/// Returns a writer for every entity type of the default catalogue that has a contract. [`Catalogue::writers`] returns
+/// those of another catalogue.
+#[must_use]
+pub fn writers(client: &ZohoClient, unique_field: &str) -> Vec<Arc<dyn RemoteWriter>> {
+    Catalogue::default().writers(client, unique_field)
+}
+
+impl Catalogue {
+    /// Returns a writer for every synced entity type of the catalogue that has a contract. All writers use one client.
+    /// `unique_field` is the API name of the custom field that contains our key, such as `cf_tds_id`. It has to exist in
+    /// every module that is written, and to refuse duplicates.
+    #[must_use]
+    pub fn writers(&self, client: &ZohoClient, unique_field: &str) -> Vec<Arc<dyn RemoteWriter>> {
+        let unique_field: Arc<str> = unique_field.into();
+        let writer = |descriptor: &'static Descriptor| -> Option<Arc<dyn RemoteWriter>> {
+            let contract = contract_of(descriptor.entity())?;
+            let source = ZohoSource::new(client, descriptor);
+            Some(Arc::new(ZohoWriter { contract, source, unique_field: Arc::clone(&unique_field) }))
+        };
+        self.synced().filter_map(writer).collect()
+    }
+}
+
+#[async_trait]
+impl RemoteWriter for ZohoWriter {
+    fn schema(&self) -> &MirrorSchema {
+        self.contract.schema.unwrap_or_else(|| self.source.schema())
+    }
+
+    fn is_mirrored(&self) -> bool {
+        self.contract.schema.is_none()
+    }
+
+    fn writable(&self, column: &str, exists: bool) -> Writable {
+        self.contract.writable(column, exists)
+    }
+
+    fn check(&self, record: &LocalRecord, changed: Option<&BTreeSet<String>>) -> Result<(), WriteError> {
+        match changed {
+            None => self.contract.create(record, &self.unique_field).map(drop),
+            Some(changed) => self.contract.update(record, changed, &self.unique_field).map(drop),
+        }
+    }
+
+    async fn create(&self, record: &LocalRecord, in_doubt: bool) -> Result<Written, WriteError> {
+        let mut calls = self.contract.create(record, &self.unique_field)?.into_iter().peekable();
+        if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. })) {
+            // Before the first create, nothing has our key.
+            let is_known = in_doubt || !matches!(search.purpose, Purpose::Search { by_key: true, .. });
+            if is_known && let Some(row) = self.search(&search).await? {
+                return self.adopt(record, &row, in_doubt).await;
+            }
+        }
+        let create = calls.next().ok_or_else(|| WriteError::Refused(Error::internal("no call creates")))?;
+        let created = self.created(create).await;
+        let (mut written, status) = created.map_err(|error| settled_later(error, self.contract))?;
+        for call in calls.filter(|call| !self.contract.is_reached(call, status.as_deref())) {
+            let id = written.id.clone();
+            let changed = self.change(call.with_id(id.as_str()), &id).await;
+            written.read = changed.map_err(|error| partly(id, error))?;
+        }
+        Ok(written)
+    }
+
+    async fn update(&self, record: &LocalRecord, changed: &BTreeSet<String>) -> Result<Written, WriteError> {
+        let calls = self.contract.update(record, changed, &self.unique_field)?;
+        let id = record.remote_id.clone().unwrap_or_else(|| RecordId::new(""));
+        let mut written = Written { id: id.clone(), read: None };
+        for (made, call) in calls.into_iter().enumerate() {
+            written.read = match self.change(call, &id).await {
+                Ok(read) => read,
+                // The calls before this one changed the record.
+                Err(WriteError::Refused(error)) if made > 0 => return Err(WriteError::InDoubt(error)),
+                Err(WriteError::Refused(error)) => {
+                    return Err(WriteError::Refused(self.missing_or_refused(&id, error).await));
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(written)
+    }
+
+    async fn remove(&self, record: &LocalRecord) -> Result<Removed, WriteError> {
+        let removal = self.contract.remove(record)?;
+        let refused = match self.end(removal.call).await? {
+            Ok(()) => return Ok(Removed::Gone),
+            Err(refused) => refused,
+        };
+        let Some(instead) = removal.if_refused else { return Err(WriteError::Refused(refused)) };
+        if self.contract.is_reached(&instead, record.remote_status.as_deref()) {
+            return Ok(Removed::Kept);
+        }
+        match self.send(instead).await {
+            Ok(_) => Ok(Removed::Kept),
+            Err(WriteError::Refused(error)) if error.kind() == ErrorKind::NotFound => Ok(Removed::Gone),
+            Err(WriteError::Refused(error)) if is_about_the_record(&error) => {
+                Err(WriteError::Refused(Error::invalid(format!("{refused}; {error}"))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
+        let call = self.contract.lookup(record, &self.unique_field)?;
+        if matches!(call.purpose, Purpose::Search { .. }) {
+            let row = self.search(&call).await?;
+            return row.map(|row| self.row_id(&row)).transpose();
+        }
+        match self.created(call).await {
+            Ok((written, _)) => Ok(Some(written.id)),
+            Err(WriteError::Refused(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl ZohoWriter {
+    /// Takes a record that a search found as the record that an earlier create made, and brings it to the state of the
+    /// ERP: the record may have changed there since.
+    async fn adopt(
+        &self,
+        record: &LocalRecord,
+        row: &Map<String, Value>,
+        in_doubt: bool,
+    ) -> Result<Written, WriteError> {
+        let id = self.row_id(row)?;
+        if !in_doubt {
+            // No create of the record was ever sent.
+            let noun = self.contract.noun;
+            return Err(WriteError::Refused(Error::invalid(format!(
+                "another {noun} in Zoho has the same name: {id}. Rename one of the two, or remove the {noun} that was \
+                 entered in the ERP and change the other one"
+            ))));
+        }
+        if !self.is_mirrored() {
+            return Ok(Written { id, read: None });
+        }
+        let status = row.get("status").and_then(Value::as_str);
+        let known = record.clone().at_source(id.clone(), status);
+        let columns = known.fields.keys().filter(|column| known.value(column).is_some());
+        let tables = known.children.keys();
+        let is_written = |name: &&String| self.contract.writable(name, true) == Writable::Yes;
+        let changed = columns.chain(tables).filter(is_written).cloned().collect();
+        self.update(&known, &changed).await.map_err(|error| partly(id, error))
+    }
+
+    /// Returns the error of a refused update. Zoho has the same code for a record that is gone and for one that names a
+    /// record that is gone, so the record itself is read.
+    async fn missing_or_refused(&self, id: &RecordId, error: Error) -> Error {
+        if error.kind() != ErrorKind::NotFound || self.is_gone(id).await {
+            return error;
+        }
+        refusal::refers_to_nothing(&error)
+    }
+}
+
+/// Returns the error of a call after a create.
+fn partly(id: RecordId, error: WriteError) -> WriteError {
+    let error = match error {
+        WriteError::Refused(error) | WriteError::InDoubt(error) | WriteError::Partly { error, .. } => error,
+        waits @ WriteError::WaitsFor(_) => Error::unavailable(waits.to_string()),
+    };
+    WriteError::Partly { id, error }
+}
+
+/// Returns true for the call that brings about a status that a record has already.
+impl Contract {
+    fn is_reached(&self, call: &WriteCall, status: Option<&str>) -> bool {
+        let (Some(own), Some(status), Purpose::Action(path)) = (&self.status, status, &call.purpose) else {
+            return false;
+        };
+        let leads = |to: &str| to == status || to == own.in_force && own.derived.contains(&status);
+        own.transitions.iter().any(|transition| transition.call == *path && leads(transition.to))
+    }
+}
