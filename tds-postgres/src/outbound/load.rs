@@ -115,7 +115,8 @@ async fn look(
         fields.extend(twins);
     }
     let touched = changes.fields.as_ref();
-    let head = rows::head(&mut tx, target, local_id, |name| touched.is_some_and(|it| it.contains(name))).await?;
+    let head =
+        rows::head(&mut tx, target, local_id, |name| touched.is_some_and(|it| it.contains(name))).await?;
     let of_row = head.as_ref().and_then(|head| head.remote_id.clone());
     let link = sqlx::query(LINK).bind(entity.as_str()).bind(local_id);
     let link = link.try_map(|row: PgRow| link_of(&row)).fetch_optional(&mut tx).await?;

@@ -9,10 +9,7 @@ use tds_core::{
 
 use crate::{
     Database,
-    db::{
-        parts::around_locks,
-        text::entity_of,
-    },
+    db::{parts::around_locks, text::entity_of},
     queue::fold::{Batch, attach},
 };
 

@@ -108,8 +108,7 @@ pub(super) async fn resolve_references(
     is_changed: impl Fn(&str) -> bool,
 ) -> Result<(), sqlx::Error> {
     for reference in references::of(target.head) {
-        let (remote, local) =
-            (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
+        let (remote, local) = (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
         let is_meant = is_changed(&reference.local()) && !is_changed(&reference.remote());
         let lacks = if is_meant { format!("IS DISTINCT FROM h.{}", "zoho_id") } else { "IS NULL".to_owned() };
         let sql = format!(
