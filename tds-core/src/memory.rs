@@ -104,7 +104,7 @@ impl MemoryStore {
     /// Returns the sync state of a record.
     #[must_use]
     pub fn sync_state(&self, key: &RecordKey) -> Option<SyncState> {
-        Some(self.state().records.get(key)?.state.clone())
+        self.state().records.get(key)?.state.clone()
     }
 
     /// Stores the sync state of a record whose rows are in a mirror outside this store, if it changed, together with

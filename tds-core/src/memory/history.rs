@@ -41,7 +41,7 @@ impl RecordHistory for MemoryStore {
         let record = KnownRecord {
             key,
             local_id: None,
-            state: known.map(|known| known.state.clone()),
+            state: known.and_then(|known| known.state.clone()),
             first_seen_at: known.map(|known| known.first_seen_at),
             deleted_at: row.and_then(|row| row.deleted_at),
             row: row.map(|row| simple(&row.fields)),

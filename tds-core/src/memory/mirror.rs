@@ -26,7 +26,7 @@ impl Mirror for MemoryStore {
         let state = self.state();
         let known = ids.iter().filter_map(|id| {
             let record = state.records.get(&RecordKey::new(entity.clone(), id.clone()))?;
-            Some((id.clone(), record.state.clone()))
+            Some((id.clone(), record.state.clone()?))
         });
         Ok(known.collect())
     }
@@ -45,7 +45,8 @@ impl Mirror for MemoryStore {
     ) -> Result<Option<RecordCount>> {
         let state = self.state();
         let live = || {
-            state.records.iter().filter(|(key, known)| key.entity == schema.entity && !known.state.deleted)
+            let of_entity = state.records.iter().filter(|(key, _)| key.entity == schema.entity);
+            of_entity.filter(|(_, known)| known.is_live())
         };
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let in_range = |column: &str, dates: DateRange| {
@@ -72,16 +73,23 @@ impl State {
             place.map_or(&[][..], Vec::as_slice)
         };
         let compare = |record: &Record| compare_record(record, row.map(|row| &row.fields), rows);
-        Difference::of(&read.content, self.presence(schema, &read.key), compare)
+        let presence = match &read.content {
+            // A record without a head row may have no rows at all, so it is never missing.
+            Content::Present(_) if schema.head.is_none() => Presence::Live,
+            _ => self.presence(schema, &read.key),
+        };
+        Difference::of(&read.content, presence, compare)
     }
 
-    /// Returns whether the target has a record. A record without a head row is live as long as it is not known to be
-    /// deleted, because it may have no rows at all.
+    /// Returns whether the target has a record. A record without a head row is live as long as it has child rows.
     fn presence(&self, schema: &MirrorSchema, key: &RecordKey) -> Presence {
-        let known = self.records.get(key);
-        match known {
-            Some(known) if schema.head.is_none() && known.state.deleted => Presence::Deleted,
-            Some(_) if schema.head.is_none() => Presence::Live,
+        if schema.head.is_none() {
+            let is_own = |table: &str| schema.children.iter().any(|child| child.table == table);
+            let mut sets =
+                self.children.iter().filter(|((table, owner), _)| *owner == key.id && is_own(table));
+            return if sets.any(|(_, rows)| !rows.is_empty()) { Presence::Live } else { Presence::Missing };
+        }
+        match self.records.get(key) {
             Some(MirrorRecord { row: Some(row), .. }) if row.deleted_at.is_some() => Presence::Deleted,
             Some(MirrorRecord { row: Some(_), .. }) => Presence::Live,
             _ => Presence::Missing,
@@ -92,7 +100,7 @@ impl State {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
-        let previous = self.records.get(&read.key).map(|known| known.state.clone());
+        let previous = self.records.get(&read.key).and_then(|known| known.state.clone());
         let rows =
             |table: &str| self.children.get(&(table.to_owned(), read.key.id.clone())).map_or(0, Vec::len);
         let shrinks = |record: &Record| schema.shrinks(record, rows);
@@ -125,7 +133,7 @@ impl State {
             Verdict::Stale => return (Applied::Done(Outcome::Stale), None),
             Verdict::Unchanged => {
                 // Something other than the sync may have restored the row of a record that is known to be gone.
-                if read.content == Content::Absent {
+                if read.content == Content::Absent && self.presence(schema, &read.key) == Presence::Live {
                     self.write_tombstone(schema, &read.key);
                 }
                 return (Applied::Done(Outcome::Unchanged), None);
@@ -180,9 +188,9 @@ impl State {
 
     pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState) {
         match self.records.entry(key.clone()) {
-            Entry::Occupied(mut known) => known.get_mut().state = next,
+            Entry::Occupied(mut known) => known.get_mut().state = Some(next),
             Entry::Vacant(slot) => {
-                slot.insert(MirrorRecord { state: next, first_seen_at: self.now.0, row: None });
+                slot.insert(MirrorRecord { state: Some(next), first_seen_at: self.now.0, row: None });
             }
         }
     }

@@ -75,12 +75,14 @@ impl SyncRun for MemoryStore {
         let began = run.row.started_at.unwrap_or(run.row.created_at);
         // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any case.
         let is_before = |time: OffsetDateTime| time < began || is_ahead(time, now);
-        let live =
-            || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
+        let live = || {
+            let of_entity = state.records.iter().filter(|(key, _)| key.entity == *entity);
+            of_entity.filter(|(_, record)| record.is_live())
+        };
         let missing = live().filter(|(key, record)| {
             !run.listed.contains_key(&key.id)
                 && is_before(record.first_seen_at)
-                && is_before(record.state.observed.interval().ended)
+                && record.state.as_ref().is_some_and(|state| is_before(state.observed.interval().ended))
         });
         let mut missing: Vec<RecordId> = missing.map(|(key, _)| key.id.clone()).collect();
         missing.sort();

@@ -181,7 +181,15 @@ pub(super) struct Decided {
 
 /// What the mirror knows of a record.
 pub(super) struct MirrorRecord {
-    pub(super) state: SyncState,
+    /// `None` for a row that something other than the sync inserted.
+    pub(super) state: Option<SyncState>,
     pub(super) first_seen_at: OffsetDateTime,
     pub(super) row: Option<Row>,
+}
+
+impl MirrorRecord {
+    /// Returns true if the record is known and not known to be deleted.
+    pub(super) fn is_live(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| !state.deleted)
+    }
 }

@@ -1,6 +1,6 @@
 //! Verifications in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -211,7 +211,10 @@ impl State {
             raw: known.and_then(|known| known.row.as_ref()).map(|row| row.raw.clone()),
             listed: run.listed.contains_key(&id),
             seen_since: known.is_some_and(|known| {
-                since(known.first_seen_at) || since(known.state.observed.interval().ended)
+                known
+                    .state
+                    .as_ref()
+                    .is_some_and(|state| since(known.first_seen_at) || since(state.observed.interval().ended))
             }),
             id,
         }
@@ -254,8 +257,10 @@ impl State {
             classes
         };
         let mut by_field = BTreeMap::new();
-        for field in findings.iter().flat_map(|finding| &finding.fields) {
-            *by_field.entry(column_of(field)).or_insert(0) += 1;
+        for finding in &findings {
+            // A finding counts once for each field, in however many child rows the field differs.
+            let fields: BTreeSet<String> = finding.fields.iter().map(column_of).collect();
+            fields.into_iter().for_each(|field| *by_field.entry(field).or_insert(0) += 1);
         }
         let in_flight = verifications.of(row.id);
         let in_flight = in_flight.filter(|(_, it)| matches!(it.decided, Some(Decided::InFlight))).count();

@@ -22,6 +22,7 @@ use crate::{
     },
     record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey},
     runs::{SyncRun, SyncRunOperator},
+    verify::{VerifyOperator, VerifyStore},
 };
 
 /// The traits of one fresh store.
@@ -38,6 +39,8 @@ pub struct Stores {
     pub mirror: Arc<dyn Mirror>,
     pub shared: Arc<dyn SharedState>,
     pub calls: Arc<dyn CallLog>,
+    pub verify: Arc<dyn VerifyStore>,
+    pub verify_operator: Arc<dyn VerifyOperator>,
     /// `None`: the store has no histories, and their cases are not run.
     pub history: Option<Arc<dyn RecordHistory>>,
 }
@@ -53,7 +56,7 @@ impl Stores {
     pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
     where
         S: Inbox + InboxOperator + Queue + QueueOperator + QueueMaintenance + Clone + 'static,
-        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog,
+        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog + VerifyStore + VerifyOperator,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -66,7 +69,9 @@ impl Stores {
             schedule: store.clone(),
             mirror: Arc::new(mirror),
             shared: store.clone(),
-            calls: store,
+            calls: store.clone(),
+            verify: store.clone(),
+            verify_operator: store,
             history: None,
         }
     }

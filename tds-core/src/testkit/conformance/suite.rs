@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::{
     Harness, budget, costs, derived, history, inbox, lists, mirror, operator, queue, races, renewal, run,
-    schedule, settle, shared, sweep,
+    schedule, settle, shared, sweep, verify,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -260,6 +260,19 @@ macro_rules! conformance_list {
             a_whole_record_mends_what_somebody_else_changed,
             rows_that_differ_from_their_list_row_are_found,
             a_pushed_body_with_other_volatile_values_is_read_again,
+        );
+        $crate::$each!($make, verify:
+            every_live_record_is_on_one_page_in_the_order_of_ids,
+            a_local_record_tells_what_the_source_sent_and_what_the_run_saw,
+            a_record_without_a_head_row_is_live_as_long_as_it_has_child_rows,
+            work_that_has_not_ended_and_dead_letters_are_in_work,
+            a_record_is_a_suspect_of_a_run_once_and_stays_decided,
+            suspects_with_the_fewest_looks_come_first,
+            the_sample_of_a_run_is_the_same_each_time_and_has_listed_records_only,
+            a_report_says_what_was_compared_and_found,
+            a_verification_is_unfinished_until_it_was_completed,
+            the_history_and_the_current_reports_are_of_ended_runs,
+            the_item_of_a_later_page_is_waited_for_although_its_record_was_listed_before,
         );
     };
 }
