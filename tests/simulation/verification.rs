@@ -69,7 +69,7 @@ pub(crate) async fn compare(simulation: &Arc<Simulation>, post: &mut Post) {
         }
     }
     let repaired = end(simulation, second).await;
-    // The repair of one entity type may also repair the record in the sibling type, before it is compared there.
+    // The repair of one entity type may also repair records of another one, before they are compared there.
     let shared: BTreeSet<(usize, u64)> = shared(&expected);
     let (once, seen) = (without(expected.clone(), &shared), without(of(&repaired), &dead));
     assess(simulation, "the comparison that repairs", &once, &without(seen, &shared));
@@ -121,11 +121,15 @@ fn without(mut found: Found, dead: &BTreeSet<(usize, u64)>) -> Found {
     found
 }
 
-/// Returns the records that differ in two entity types.
+/// Returns the differing records that the repair of another entity type may repair: those that differ in two entity
+/// types, and accounts, which are read again after a repair of a document.
 fn shared(found: &Found) -> BTreeSet<(usize, u64)> {
     let records = || found.iter().flat_map(|(kind, records)| records.keys().map(|id| (*kind, *id)));
-    let is_twice = |(kind, id): &(usize, u64)| records().any(|(other, same)| other != *kind && same == *id);
-    records().filter(is_twice).collect()
+    let is_shared = |(kind, id): &(usize, u64)| {
+        *kind == ACCOUNTS && found.contains_key(&DEEDS)
+            || records().any(|(other, same)| other != *kind && same == *id)
+    };
+    records().filter(is_shared).collect()
 }
 
 async fn begin(simulation: &Simulation, repair: bool) -> RunId {
