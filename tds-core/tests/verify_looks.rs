@@ -90,11 +90,7 @@ async fn a_record_that_is_in_work_at_six_looks_is_in_flight() {
     setup.store.edit(&PRODUCTS, &id, "rate", json!(11));
     setup.store.set_paused(&PRODUCTS, true).await.expect("paused");
     let key = RecordKey::new(PRODUCTS, id);
-    let item = NewItem::new(
-        key,
-        Lane::Webhook,
-        Work::pushed(None, CHANGED, record("1").build().raw),
-    );
+    let item = NewItem::new(key, Lane::Webhook, Work::pushed(None, CHANGED, record("1").build().raw));
     setup.store.enqueue(vec![item]).await.expect("queued");
     let began = Instant::now();
     let (_, report) = setup.verify(false).await;

@@ -374,7 +374,8 @@ impl VerifyStore for FaultyStore {
         self.process.call("suspect", self.inner.suspect(run, ids)).await?;
         if self.has(Bug::SecondLookForgotten) {
             let class = DriftClass::FieldDiff;
-            let looks = ids.iter().map(|id| (id.clone(), Look::Drift { class, fields: Vec::new() }));
+            let drift = || Look::Drift { class, fields: Vec::new() };
+            let looks = ids.iter().map(|id| (Suspect::new(id.clone()), drift()));
             self.inner.looked(run, &looks.collect::<Vec<_>>()).await?;
         }
         Ok(())
@@ -384,9 +385,10 @@ impl VerifyStore for FaultyStore {
         self.process.call("suspects", self.inner.suspects(run, limit)).await
     }
 
-    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()> {
-        for (id, look) in looks {
-            self.world.note("look", [run.0.cast_unsigned(), 0], || format!("of run {run} at {id}: {look:?}"));
+    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
+        for (suspect, look) in looks {
+            let note = || format!("of run {run} at {}: {look:?}", suspect.id);
+            self.world.note("look", [run.0.cast_unsigned(), 0], note);
         }
         self.process.call("looked", self.inner.looked(run, looks)).await
     }
@@ -397,6 +399,10 @@ impl VerifyStore for FaultyStore {
 
     async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()> {
         self.process.call("count", VerifyStore::count(&self.inner, run, counts)).await
+    }
+
+    async fn unreadable(&self, run: RunId, limit: usize) -> Result<(u64, Vec<(RecordId, String)>)> {
+        self.process.call("unreadable", self.inner.unreadable(run, limit)).await
     }
 
     async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {

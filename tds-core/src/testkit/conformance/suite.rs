@@ -268,6 +268,8 @@ macro_rules! conformance_list {
             work_that_has_not_ended_and_dead_letters_are_in_work,
             a_record_is_a_suspect_of_a_run_once_and_stays_decided,
             suspects_with_the_fewest_looks_come_first,
+            a_look_that_is_stored_twice_counts_once,
+            records_that_cannot_be_read_are_in_flight_and_say_why,
             the_sample_of_a_run_is_the_same_each_time_and_has_listed_records_only,
             a_report_says_what_was_compared_and_found,
             a_verification_is_unfinished_until_it_was_completed,

@@ -82,18 +82,30 @@ async fn all(harness: &dyn Harness, run: RunId, schema: &MirrorSchema, limit: us
     }
 }
 
-fn drift(class: DriftClass, fields: &[&str]) -> Look {
+fn differences(fields: &[&str]) -> Vec<FieldDifference> {
     let field = |name: &&str| FieldDifference {
         field: (*name).to_owned(),
         source: json!("theirs"),
         target: json!({"ours": 1}),
     };
-    Look::Drift { class, fields: fields.iter().map(field).collect() }
+    fields.iter().map(field).collect()
+}
+
+fn drift(class: DriftClass, fields: &[&str]) -> Look {
+    Look::Drift { class, fields: differences(fields) }
+}
+
+fn again(fields: &[&str]) -> Look {
+    Look::Again { fields: differences(fields) }
 }
 
 async fn look(harness: &dyn Harness, run: RunId, looks: &[(&str, Look)]) {
-    let looks: Vec<(RecordId, Look)> =
-        looks.iter().map(|(id, look)| (RecordId::new(*id), look.clone())).collect();
+    let open = suspects(harness, run).await;
+    let suspect = |id: &str| {
+        let known = open.iter().find(|suspect| suspect.id.as_str() == id).cloned();
+        known.unwrap_or_else(|| Suspect::new(RecordId::new(id)))
+    };
+    let looks: Vec<(Suspect, Look)> = looks.iter().map(|(id, look)| (suspect(id), look.clone())).collect();
     harness.stores().verify.looked(run, &looks).await.expect("looked");
 }
 
@@ -182,13 +194,17 @@ pub async fn a_record_is_a_suspect_of_a_run_once_and_stays_decided(harness: &dyn
     for _ in 0..2 {
         verify.suspect(run, &ids(&["1", "2", "2"])).await.expect("suspect");
     }
-    let suspect = |id: &str, looks: u16| Suspect { id: RecordId::new(id), looks };
-    assert_eq!(suspects(harness, run).await, [suspect("1", 0), suspect("2", 0)]);
+    let suspect = |id: &str| Suspect::new(RecordId::new(id));
+    assert_eq!(suspects(harness, run).await, [suspect("1"), suspect("2")]);
     assert!(suspects(harness, other).await.is_empty());
     look(harness, run, &[("1", Look::Clean)]).await;
-    look(harness, run, &[("1", drift(DriftClass::Stale, &["rate"]))]).await;
+    let looked = Suspect { looks: 1, ..suspect("1") };
+    for earlier in [suspect("1"), looked] {
+        let late = [(earlier, drift(DriftClass::Stale, &["rate"]))];
+        verify.looked(run, &late).await.expect("looked");
+    }
     verify.suspect(run, &ids(&["1"])).await.expect("suspect");
-    assert_eq!(suspects(harness, run).await, [suspect("2", 0)]);
+    assert_eq!(suspects(harness, run).await, [suspect("2")]);
     assert!(verify.differing(run).await.expect("differing").is_empty(), "the first decision stays");
 }
 
@@ -196,12 +212,52 @@ pub async fn suspects_with_the_fewest_looks_come_first(harness: &dyn Harness) {
     let run = verification(harness).await.0;
     let verify = &harness.stores().verify;
     verify.suspect(run, &ids(&["3", "1", "2", "4"])).await.expect("suspect");
-    look(harness, run, &[("1", Look::Again), ("3", Look::Again)]).await;
-    look(harness, run, &[("3", Look::Again), ("4", Look::InFlight)]).await;
+    look(harness, run, &[("1", again(&[])), ("3", again(&[]))]).await;
+    look(harness, run, &[("3", again(&[])), ("4", Look::InFlight)]).await;
     let next: Vec<(String, u16)> =
         suspects(harness, run).await.into_iter().map(|it| (it.id.to_string(), it.looks)).collect();
     assert_eq!(next, [("2".to_owned(), 0), ("1".to_owned(), 1), ("3".to_owned(), 2)]);
     assert_eq!(verify.suspects(run, 2).await.expect("suspects").len(), 2);
+}
+
+pub async fn a_look_that_is_stored_twice_counts_once(harness: &dyn Harness) {
+    let run = verification(harness).await.0;
+    let verify = &harness.stores().verify;
+    verify.suspect(run, &ids(&["1", "2"])).await.expect("suspect");
+    let suspect = |id: &str| Suspect::new(RecordId::new(id));
+    let first = [(suspect("1"), again(&["rate"])), (suspect("2"), again(&[]))];
+    for _ in 0..3 {
+        verify.looked(run, &first).await.expect("looked");
+    }
+    let seen = Suspect { looks: 1, fields: differences(&["rate"]), ..suspect("1") };
+    let other = Suspect { looks: 1, ..suspect("2") };
+    assert_eq!(suspects(harness, run).await, [seen.clone(), other.clone()]);
+    verify.looked(run, &[(seen, again(&["name"]))]).await.expect("looked");
+    let seen = Suspect { looks: 2, fields: differences(&["name"]), ..suspect("1") };
+    assert_eq!(suspects(harness, run).await, [other, seen], "the last look counts");
+}
+
+pub async fn records_that_cannot_be_read_are_in_flight_and_say_why(harness: &dyn Harness) {
+    let (run, other) =
+        (verification(harness).await.0, begun(harness, CUSTOMERS, VerifyPart::default()).await.0);
+    let verify = &harness.stores().verify;
+    verify.suspect(run, &ids(&["1", "2", "3", "4"])).await.expect("suspect");
+    let unreadable = |error: &str| Look::Unreadable { error: error.to_owned() };
+    let looks = [
+        ("3", unreadable("no name")),
+        ("1", Look::InFlight),
+        ("2", unreadable("HTTP 500")),
+        ("4", drift(DriftClass::Stale, &["rate"])),
+    ];
+    look(harness, run, &looks).await;
+    let named = |id: &str, error: &str| (RecordId::new(id), error.to_owned());
+    let found = verify.unreadable(run, 5).await.expect("unreadable");
+    assert_eq!(found, (2, vec![named("2", "HTTP 500"), named("3", "no name")]));
+    let found = verify.unreadable(run, 1).await.expect("unreadable");
+    assert_eq!(found, (2, vec![named("2", "HTTP 500")]));
+    assert_eq!(verify.unreadable(other, 5).await.expect("unreadable"), (0, Vec::new()));
+    let whole = report(harness, Some(run), 5).await.expect("a report");
+    assert_eq!((whole.entities[0].in_flight, whole.drift_total()), (3, 1));
 }
 
 pub async fn the_sample_of_a_run_is_the_same_each_time_and_has_listed_records_only(harness: &dyn Harness) {
