@@ -62,6 +62,7 @@ async fn rows_of_nobody_and_restored_tombstones_are_found_and_repaired() {
     let setup = Setup::new(3, details(1)).start(0).await;
     setup.source.remove("3");
     setup.full().await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
     setup.store.bury(&PRODUCTS, &RecordId::new("3"), false);
     setup.store.plant(&PRODUCTS, &RecordId::new("99"), Fields::from_iter([("rate".to_owned(), json!(1))]));
     setup.store.uproot(&PRODUCTS, &RecordId::new("1"));

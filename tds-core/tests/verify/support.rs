@@ -185,8 +185,15 @@ impl Setup {
             .verify(VerifySettings { sample, ..VerifySettings::default() })
     }
 
-    /// Starts an engine and fills the mirror. All records were read a while ago when this returns.
+    /// Starts an engine and fills the mirror. All records were read two minutes ago when this returns.
     pub(crate) async fn start(self, sample: usize) -> Running {
+        let running = self.fill(sample).await;
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        running
+    }
+
+    /// Starts an engine and fills the mirror.
+    pub(crate) async fn fill(self, sample: usize) -> Running {
         let stores = Stores::new(&self.store, self.store.clone()).verifying(&self.store);
         let engine = self.builder(stores, sample).start();
         let running = Running { clock: self.clock, source: self.source, store: self.store, engine };
@@ -204,11 +211,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Runs a full sync, and lets two minutes pass.
+    /// Runs a full sync.
     pub(crate) async fn full(&self) {
         let full = self.engine.sync(NewRun::new(PRODUCTS, RunType::Full, "scripted", "test")).await;
         assert_eq!(full.expect("a run").status, RunStatus::Completed);
-        tokio::time::sleep(Duration::from_secs(120)).await;
     }
 
     pub(crate) async fn verify(&self, repair: bool) -> (Run, VerificationReport) {
