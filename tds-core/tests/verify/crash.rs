@@ -47,13 +47,11 @@ impl Mortal {
     }
 
     async fn point(&self) {
-        match self.points.fetch_sub(1, Ordering::SeqCst) {
-            1 => {
-                self.died.notify_one();
-                std::future::pending().await
-            }
-            _ => tokio::task::yield_now().await,
+        if self.points.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
         }
+        tokio::task::yield_now().await;
     }
 
     async fn call<T>(&self, effect: impl Future<Output = T>) -> T {
