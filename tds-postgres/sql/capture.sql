@@ -34,7 +34,7 @@ RETURNS TABLE (entity_type text, head text, child text, local_owner text, zoho_o
     ('vendor_credits', 'vendor_credits', 'vendor_credit_lines', 'document_id', 'document_zoho_id'),
     ('customer_payments', 'customer_payments', 'customer_payment_allocations', 'payment_id', 'payment_zoho_id'),
     ('vendor_payments', 'vendor_payments', 'vendor_payment_allocations', 'payment_id', 'payment_zoho_id'),
-    ('price_lists', 'price_lists', 'price_list_items', 'price_list_id', 'price_list_zoho_id'),
+    ('prices', 'price_lists', 'price_list_items', 'price_list_id', 'price_list_zoho_id'),
     ('stock', 'stock_adjustments', 'stock_adjustment_lines', 'document_id', 'document_zoho_id'),
     ('item_groups', 'item_groups', NULL, NULL, NULL),
     ('composite_items', 'composite_items', 'composite_item_components', NULL, 'composite_zoho_id'),
