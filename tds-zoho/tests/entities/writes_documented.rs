@@ -172,7 +172,7 @@ fn known(contract: &Contract) -> Vec<&'static str> {
 fn the_instructions_name_every_scope() {
     let instructions = include_str!("../../../docs/zoho-setup.md");
     let named: BTreeSet<&str> =
-        instructions.split(['`', ',']).filter(|part| !part.ends_with(".READ")).collect();
+        instructions.split(['`', ',', '\n']).filter(|part| !part.ends_with(".READ")).collect();
     let scopes: BTreeSet<String> = contracts().flat_map(Contract::scopes).collect();
     let needed = scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with(".READ"));
     let documented = named.into_iter().filter(|part| part.starts_with("Zoho") && !part.contains(' '));

@@ -213,11 +213,9 @@ async fn refusals_say_what_to_do_and_what_is_gone() {
     let gone = local("invoices", 9, &ids).at_source("460000000099998", Some("sent"));
     let error = invoices.update(&gone, &names(&["notes"])).await.expect_err("a refusal");
     assert!(matches!(&error, WriteError::Refused(error) if error.kind() == ErrorKind::NotFound), "{error:?}");
-    let text = refusal(
-        tds_zoho::write::writers(&caller.client, "cf_other")[0]
-            .create(&local("sales_orders", 7, &ids), false)
-            .await,
-    );
+    let others = tds_zoho::write::writers(&caller.client, "cf_other");
+    let others = others.iter().find(|writer| writer.schema().entity.as_str() == "invoices");
+    let text = refusal(others.expect("a writer").create(&local("invoices", 7, &ids), false).await);
     assert!(text.contains("needs the custom field cf_other"), "{text}");
 }
 
