@@ -14,6 +14,8 @@ mod settle;
 mod take;
 mod target;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tds_core::{
     error::{Error, Result},
@@ -96,6 +98,10 @@ impl Outbox for PgStore {
         let settled = repeat(ALONE, || settle::settle(&self.database, &target, push, settlement)).await;
         let is_settled = settled.map_err(|error| self.of_record(error, "settling the push of", push))?;
         if is_settled { Ok(()) } else { Err(modes::epoch_passed(push)) }
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.work.wait(timeout).await;
     }
 }
 
