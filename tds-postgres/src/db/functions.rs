@@ -140,7 +140,7 @@ mod tests {
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
         ("capture", 1, "432d1ccd7bda"),
-        ("capture_stock", 1, "e9da56e7a292"),
+        ("capture_stock", 1, "7dec2f4d30be"),
         ("capture_tables", 1, "053004613d31"),
         ("close", 5, "a6fc1eec70ab"),
     ];

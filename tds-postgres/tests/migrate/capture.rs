@@ -145,7 +145,7 @@ async fn a_level_of_stock_becomes_an_adjustment_and_a_program_may_push_by_hand()
     let nothing = "UPDATE erp.stock_levels SET committed_stock = 1;
       UPDATE erp.stock_levels SET stock_on_hand = 9 WHERE location_zoho_id = 'l2'; DELETE FROM erp.stock_levels WHERE product_zoho_id = 'p2';
       UPDATE erp.stock_levels SET stock_on_hand = 4 WHERE location_zoho_id = 'l2'";
-    assert_eq!(captured(&test, nothing).await, ["stock id 4 upsert whole"]);
+    assert_eq!(captured(&test, nothing).await, ["stock id 4 delete whole"]);
     assert_eq!(text(&test, lines).await, "l1 p1 1 7, l2 p1 1 2, p2 2 -0.5");
     let moved = "UPDATE erp.stock_levels SET location_zoho_id = 'l3' WHERE location_zoho_id = 'l2'";
     assert_eq!(refused(test.database(), moved).await.0, "TDS01");
