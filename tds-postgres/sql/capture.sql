@@ -69,8 +69,9 @@ $$;
 -- Puts a change into the outbox. A change of the whole record has no fields.
 CREATE OR REPLACE FUNCTION tds_note_change(entity text, record_id bigint, remote_id text, what text, changed text[])
 RETURNS bigint LANGUAGE sql AS $$
-  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, fields)
-  VALUES (entity, record_id, remote_id, what, changed) RETURNING id
+  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
+  VALUES (entity, record_id, remote_id, what, changed, CASE WHEN remote_id IS NULL THEN gen_random_uuid() END)
+  RETURNING id
 $$;
 
 -- Moves the captured changes to where the indexes of the outbox are, and makes one row of those of a record and
@@ -91,7 +92,7 @@ CREATE OR REPLACE FUNCTION tds_collect_changes() RETURNS bigint LANGUAGE sql AS 
              ARRAY(SELECT DISTINCT f FROM unnest(string_to_array(string_agg(array_to_string(g.fields, E'\n'), E'\n'), E'\n')) AS f
                     ORDER BY f) END,
            g.status, g.relayed, max(g.captured_at), g.xid, g.settled_at, g.differences, g.note, g.conflict_id,
-           (array_agg(g.key ORDER BY g.id))[1]
+           COALESCE((array_agg(g.key ORDER BY g.id) FILTER (WHERE g.key IS NOT NULL))[1], gen_random_uuid())
       FROM gone AS g
      GROUP BY g.entity_type, g.local_id, g.xid, g.status, g.relayed, g.settled_at, g.differences, g.note, g.conflict_id
      ORDER BY min(g.id))
