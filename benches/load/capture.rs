@@ -97,7 +97,8 @@ async fn transaction(connection: &mut PgConnection, schema: &str, kind: Kind, tu
         let step = if let Kind::Batch = kind { ROWS - 1 } else { 1 };
         let mut first = 1;
         while first < ROWS {
-            let insert = sqlx::query(AssertSqlSafe(lines.clone())).bind(id).bind(first).bind(first + step - 1);
+            let insert =
+                sqlx::query(AssertSqlSafe(lines.clone())).bind(id).bind(first).bind(first + step - 1);
             insert.execute(&mut *tx).await.expect("inserted");
             first += step;
         }
