@@ -25,14 +25,15 @@ async fn shop() -> TestDatabase {
     test
 }
 
-/// Executes statements as one transaction and returns what they captured, as the relay finds it, by record. Captured
+/// Executes statements as one transaction and returns what they captured, in order, as the relay finds it. Captured
 /// changes of earlier calls are forgotten.
 async fn captured(test: &TestDatabase, statements: &str) -> Vec<String> {
-    test.execute("DELETE FROM tds_outbox").await;
-    test.execute(format!("BEGIN; {statements}; COMMIT")).await;
-    test.execute("SELECT tds_collect_changes()").await;
+    test.execute(format!(
+        "DELETE FROM tds_outbox; BEGIN; {statements}; COMMIT; SELECT tds_collect_changes()"
+    ))
+    .await;
     let sql = "SELECT concat_ws(' ', entity_type, COALESCE(zoho_id, 'id ' || local_id), operation,
-      COALESCE(array_to_string(fields, '+'), 'whole')) FROM ONLY tds_outbox ORDER BY entity_type, local_id";
+      COALESCE(array_to_string(fields, '+'), 'whole')) FROM ONLY tds_outbox ORDER BY id";
     sqlx::query_scalar(sql).fetch_all(test.database()).await.expect("entries")
 }
 
@@ -111,11 +112,17 @@ async fn what_changed_is_captured_once_for_each_record_and_transaction() {
     }
     // Both ids of a reference follow the one that was changed.
     let ids = "SELECT concat_ws(' ', customer_id, customer_zoho_id) FROM erp.invoices WHERE zoho_id = 'i1'";
-    for (set, expected) in [("customer_id = 2", "2 c2"), ("customer_zoho_id = 'c1'", "1 c1"), ("customer_id = 77", "77")] {
+    for (set, expected) in
+        [("customer_id = 2", "2 c2"), ("customer_zoho_id = 'c1'", "1 c1"), ("customer_id = 77", "77")]
+    {
         let statement = format!("UPDATE erp.invoices SET {set} WHERE zoho_id = 'i1'");
         assert_eq!(captured(&test, &statement).await, ["invoices i1 upsert customer_zoho_id"], "{set}");
         assert_eq!(text(&test, ids).await, expected, "{set}");
     }
+    // The key of a record of the ERP is as old as the record.
+    let keys =
+        "SELECT string_agg(entity_type || local_id, ' ' ORDER BY entity_type, local_id) FROM tds_links";
+    assert_eq!(text(&test, keys).await, "invoices2 prices1");
     // A column that is added later is captured after the next migration.
     test.execute("ALTER TABLE erp.products ADD COLUMN shelf point, ADD COLUMN \"Own \"\"name\" json").await;
     assert_eq!(test.database().migrate().await.expect("migrates").notes, Vec::<String>::new());
@@ -127,7 +134,8 @@ async fn what_changed_is_captured_once_for_each_record_and_transaction() {
 #[tokio::test]
 async fn a_level_of_stock_becomes_an_adjustment_and_a_program_may_push_by_hand() {
     let test = shop().await;
-    let lines = "SELECT COALESCE(string_agg(concat_ws(' ', a.location_zoho_id, l.product_zoho_id, l.product_id,
+    let lines =
+        "SELECT COALESCE(string_agg(concat_ws(' ', a.location_zoho_id, l.product_zoho_id, l.product_id,
         l.quantity_adjusted::text), ', ' ORDER BY l.id), '')
       FROM erp.stock_adjustments a JOIN erp.stock_adjustment_lines l ON l.document_id = a.id
      WHERE a.date IS NOT NULL AND a.reason <> '' AND a.zoho_id IS NULL";
@@ -142,7 +150,7 @@ async fn a_level_of_stock_becomes_an_adjustment_and_a_program_may_push_by_hand()
     let nothing = "UPDATE erp.stock_levels SET committed_stock = 1;
       UPDATE erp.stock_levels SET stock_on_hand = 9 WHERE location_zoho_id = 'l2'; DELETE FROM erp.stock_levels WHERE product_zoho_id = 'p2';
       UPDATE erp.stock_levels SET stock_on_hand = 4 WHERE location_zoho_id = 'l2'";
-    assert_eq!(captured(&test, nothing).await, ["stock id 4 delete whole"]);
+    assert_eq!(captured(&test, nothing).await, ["stock id 4 upsert whole"]);
     assert_eq!(text(&test, lines).await, "l1 p1 1 7, l2 p1 1 2, p2 2 -0.5");
     let moved = "UPDATE erp.stock_levels SET location_zoho_id = 'l3' WHERE location_zoho_id = 'l2'";
     assert_eq!(refused(test.database(), moved).await.0, "TDS01");
@@ -172,7 +180,10 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
     let database = test.database();
     let advice = "Ask the operator.".to_owned();
     // Without the guard, changes are silent.
-    assert_eq!(captured(&test, "UPDATE erp.taxes SET name = 'a'; UPDATE erp.customers SET name = 'a'").await, [""; 0]);
+    assert_eq!(
+        captured(&test, "UPDATE erp.taxes SET name = 'a'; UPDATE erp.customers SET name = 'a'").await,
+        [""; 0]
+    );
     let guard = WriteGuard { refuses: true, advice };
     let settings = MigrationSettings { write_guard: Some(&guard), ..MigrationSettings::default() };
     database.migrate_with(&settings).await.expect("migrates");
@@ -190,7 +201,8 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
     ];
     for change in changes {
         let (code, error) = refused(database, change).await;
-        let expected = error.contains("cannot be changed here: the mode of ") && error.ends_with("Ask the operator.");
+        let expected =
+            error.contains("cannot be changed here: the mode of ") && error.ends_with("Ask the operator.");
         assert!(code == "TDS01" && expected, "{change}: {code} {error}");
     }
     test.execute("UPDATE erp.taxes SET name = name; DELETE FROM erp.bill_lines WHERE false").await;
@@ -205,7 +217,7 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
     // Every table that the mirror writes is captured, and a trigger that was dropped comes back.
     test.execute("DROP TRIGGER tds_capture ON erp.taxes").await;
     database.migrate().await.expect("migrates");
-    let open = "SELECT COALESCE(string_agg(c.relname, ' ' ORDER BY c.relname), '') FROM pg_class c
+    let open = "SELECT COALESCE(string_agg(c.relname, ' ' ORDER BY 1), '') FROM pg_class c
       WHERE c.relnamespace = 'erp'::regnamespace AND c.relkind = 'r'
         AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = 'tds_capture')";
     assert_eq!(text(&test, open).await, "organization product_images");
@@ -234,13 +246,15 @@ async fn a_role_without_any_right_to_the_engine_is_captured_and_gains_nothing() 
         SET tds.origin = 'remote'; INSERT INTO erp.stock_levels (product_zoho_id, stock_on_hand) VALUES ('p1', 1); RESET tds.origin;
         CREATE SCHEMA trap AUTHORIZATION {role}")).await;
     let (_, place) = test.url().split_once('@').expect("a user");
-    let theirs = Database::connect(&DatabaseConfig::new(format!("postgres://{role}:secret@{place}"))).await.expect("connects");
+    let theirs = Database::connect(&DatabaseConfig::new(format!("postgres://{role}:secret@{place}")))
+        .await
+        .expect("connects");
     let trap = "SET search_path = trap, pg_catalog;
         CREATE FUNCTION trap.sprung(text, text) RETURNS boolean LANGUAGE plpgsql AS
           $$ BEGIN RAISE EXCEPTION 'sprung as %', current_user; END $$;
         CREATE OPERATOR trap.= (LEFTARG = text, RIGHTARG = text, FUNCTION = trap.sprung);
         CREATE OPERATOR trap.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = trap.sprung);
-        CREATE FUNCTION trap.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT (1/0)::text';
+        CREATE FUNCTION trap.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT 1/0::text';
         CREATE TEMP TABLE tds_outbox (id int); CREATE TEMP TABLE tds_captured (id int);
         INSERT INTO erp.products (name) VALUES ('Cable'); UPDATE erp.products SET name = 'Wire', unit = 'm';
         INSERT INTO erp.invoices (number) VALUES ('1'); INSERT INTO erp.invoice_lines (document_id) VALUES (1), (1);
@@ -248,10 +262,17 @@ async fn a_role_without_any_right_to_the_engine_is_captured_and_gains_nothing() 
         UPDATE erp.stock_levels SET stock_on_hand = 3; DELETE FROM erp.products;
         SELECT engine.tds_push('invoices', 1, 'upsert')";
     run(&theirs, trap).await;
-    let seen: i64 = sqlx::query_scalar("SELECT count(DISTINCT (entity_type, local_id)) FROM tds_outbox").fetch_one(&owner).await.expect("a number");
+    let seen: i64 = sqlx::query_scalar("SELECT count(DISTINCT (entity_type, local_id)) FROM tds_outbox")
+        .fetch_one(&owner)
+        .await
+        .expect("a number");
     assert_eq!(seen, 3);
-    for closed in ["SELECT FROM engine.tds_outbox", "SELECT engine.tds_note_change('products', 1, NULL, 'upsert', NULL)",
-                   "SELECT engine.tds_collect_changes()", "DELETE FROM engine.tds_captured"] {
+    for closed in [
+        "SELECT FROM engine.tds_outbox",
+        "SELECT engine.tds_note_change('products', 1, NULL, 'upsert', NULL)",
+        "SELECT engine.tds_collect_changes()",
+        "DELETE FROM engine.tds_captured",
+    ] {
         assert_eq!(refused(&theirs, closed).await.0, "42501", "{closed}");
     }
     theirs.close().await;
