@@ -43,7 +43,10 @@ CREATE TABLE tds_outbox (
   settled_at timestamptz,
   differences jsonb,
   note text,
-  conflict_id bigint
+  conflict_id bigint,
+  -- The key of the record's link, if this is the first change of the record. It is made in the transaction of the change:
+  -- a backup has either both or neither, so a restored database never gives a record a second key.
+  key uuid NOT NULL DEFAULT gen_random_uuid()
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
 -- What is on its way, by record.
 CREATE INDEX tds_outbox_open ON tds_outbox (entity_type, local_id) WHERE status IN ('pending', 'conflict');

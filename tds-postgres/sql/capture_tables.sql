@@ -98,6 +98,12 @@ BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
     PERFORM %1$I.tds_note_change(%4$L, old.id, old.zoho_id, 'delete', NULL);
     RETURN NULL;
+  ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+    -- The key is made together with the change. If it were made later, a database that is restored to the time in between
+    -- would make another one, and the record would be created twice.
+    IF new.zoho_id IS NULL THEN
+      INSERT INTO %1$I.tds_links (entity_type, local_id) VALUES (%4$L, new.id);
+    END IF;
   END IF;
   INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields)
   VALUES (%4$L, new.id, new.zoho_id, CASE WHEN new.deleted_at IS NULL THEN 'upsert' ELSE 'delete' END,

@@ -14,12 +14,17 @@ pub(crate) fn differing(written: &LocalRecord, answer: &Record) -> (Fields, BTre
     let differs = |(name, value): &(&String, &Value)| {
         !same_value(value, written.fields.get(*name).unwrap_or(&Value::Null))
     };
-    let fields =
-        answer.fields.iter().filter(differs).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let fields = answer
+        .fields
+        .iter()
+        .chain(&answer.volatile)
+        .filter(differs)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let rows_differ = |(table, rows): &(&String, &Vec<Fields>)| {
         let ours = written.children.get(*table).map_or(&[][..], Vec::as_slice);
         // Nothing of the answer is known before, so new rows of ours may be any of its rows.
-        let pairs = pair(&[], ours, rows);
+        let pairs = pair(&[], ours, rows, &|_| true);
         let same = |key: &String| match (pairs.target.get(key), pairs.source.get(key)) {
             (Some(ours), Some(theirs)) => {
                 theirs.iter().all(|(name, value)| same_value(value, ours.get(name).unwrap_or(&Value::Null)))

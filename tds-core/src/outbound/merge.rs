@@ -5,11 +5,13 @@
 //! value is pushed. If both have the same value, there is nothing to do. Otherwise the two sides are in conflict, and the
 //! policy of the field decides. Rows of child tables are paired by what identifies them, and merged field by field.
 
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{FieldConflict, LocalRecord, Side, pairs::pair};
+use super::{FieldConflict, LocalRecord, Side};
 use crate::{
     mirror::FieldDifference,
     record::{Fields, Record, same_value},
@@ -20,7 +22,8 @@ pub struct Stance<'a> {
     /// The columns and child tables that were changed in the target; `None`: any of them. Without a base, only these are
     /// pushed.
     pub touched: Option<&'a BTreeSet<String>>,
-    /// Returns true if the source takes a column or a child table. Others come from the source.
+    /// Returns true if the source takes a column or a child table. Others come from the source. A column of child rows has
+    /// the name of its table before it, such as `invoice_lines.rate`.
     pub writable: &'a dyn Fn(&str) -> bool,
     /// Decides a conflict: the field, and the value of the source. `None`: a person has to decide.
     pub decide: &'a dyn Fn(&str, &Value) -> Option<Side>,
@@ -52,43 +55,46 @@ impl Merge {
 }
 
 /// Merges the three versions of a record. Only columns and child tables that the source shows are compared: about others
-/// nothing is known.
+/// nothing is known. A column that the target's row lacks is not compared either.
+///
+/// The source changes volatile columns by itself, which is nobody's edit. So a volatile column is only compared if the
+/// target changed it, and is never in conflict: the target's value is pushed if the source takes the column.
 #[must_use]
 pub fn merge(base: Option<&Record>, local: &LocalRecord, remote: &Record, stance: &Stance<'_>) -> Merge {
     let mut merge = Merge::default();
     for (column, source) in &remote.fields {
-        let target = local.fields.get(column).unwrap_or(&Value::Null);
+        let Some(target) = local.fields.get(column) else { continue };
         let base = known(base, |base| base.fields.get(column), column, target, source, stance);
-        let field = Versions { field: column, base, target, source };
-        if !(stance.writable)(column) {
-            if !same_value(target, source) {
-                merge.take.insert(column.clone(), source.clone());
-            }
-            continue;
-        }
-        match field.winner(stance, &mut merge.conflicts) {
-            Winner::Nobody => {}
-            Winner::Source => drop(merge.take.insert(column.clone(), source.clone())),
-            Winner::Target => {
-                merge.push.insert(column.clone());
-                merge.differences.push(FieldDifference {
-                    field: column.clone(),
-                    source: source.clone(),
-                    target: target.clone(),
-                });
-            }
-        }
+        let versions = Versions { field: column, base, target, source };
+        let winner = if (stance.writable)(column) {
+            versions.winner(stance, &mut merge.conflicts)
+        } else {
+            versions.source_wins()
+        };
+        merge.column(&versions, winner);
+    }
+    for (column, source) in remote.volatile.iter().filter(|(column, _)| stance.is_touched(column)) {
+        let Some(target) = local.fields.get(column) else { continue };
+        let before = base.and_then(|base| base.volatile.get(column)).filter(|_| !stance.names(column));
+        let versions = Versions { field: column, base: before.unwrap_or(source), target, source };
+        let is_changed = !same_value(target, versions.base) && (stance.names(column) || !target.is_null());
+        let winner = if (stance.writable)(column) && is_changed {
+            versions.target_wins()
+        } else {
+            versions.source_wins()
+        };
+        merge.column(&versions, winner);
     }
     for (table, source) in &remote.children {
         let target = local.children.get(table).map_or(&[][..], Vec::as_slice);
         let before = base.and_then(|base| base.children.get(table)).map(Vec::as_slice);
-        merge_rows(table, before, target, source, stance, &mut merge);
+        rows::merge_rows(table, (before, target, source), stance, &mut merge);
     }
     merge
 }
 
 /// Returns the base's value of a column. If it is not known, the side that is not known to have changed is taken as the
-/// base: the target changed what was touched, unless it has no value.
+/// base: the target changed what was touched. If any column may have been touched, those without a value were not.
 fn known<'a>(
     base: Option<&'a Record>,
     value: impl Fn(&'a Record) -> Option<&'a Value>,
@@ -97,8 +103,35 @@ fn known<'a>(
     source: &'a Value,
     stance: &Stance<'_>,
 ) -> &'a Value {
-    let is_touched = || stance.touched.is_none_or(|touched| touched.contains(column));
-    base.and_then(value).unwrap_or_else(|| if is_touched() && !target.is_null() { source } else { target })
+    let is_changed = || stance.names(column) || stance.is_touched(column) && !target.is_null();
+    base.and_then(value).unwrap_or_else(|| if is_changed() { source } else { target })
+}
+
+impl Stance<'_> {
+    /// Returns true if the target may have changed a column or a child table.
+    fn is_touched(&self, name: &str) -> bool {
+        self.touched.is_none_or(|touched| touched.contains(name))
+    }
+
+    /// Returns true if the target is known to have changed a column or a child table.
+    fn names(&self, name: &str) -> bool {
+        self.touched.is_some_and(|touched| touched.contains(name))
+    }
+}
+
+impl Merge {
+    /// Notes which side a column of the head row goes to.
+    fn column(&mut self, versions: &Versions<'_>, winner: Winner) {
+        let column = versions.field.to_owned();
+        match winner {
+            Winner::Nobody => {}
+            Winner::Source => drop(self.take.insert(column, versions.source.clone())),
+            Winner::Target => {
+                self.push.insert(column);
+                self.differences.push(versions.difference());
+            }
+        }
+    }
 }
 
 /// The three versions of a field.
@@ -117,6 +150,22 @@ enum Winner {
 }
 
 impl Versions<'_> {
+    fn source_wins(&self) -> Winner {
+        if same_value(self.target, self.source) { Winner::Nobody } else { Winner::Source }
+    }
+
+    fn target_wins(&self) -> Winner {
+        if same_value(self.target, self.source) { Winner::Nobody } else { Winner::Target }
+    }
+
+    fn difference(&self) -> FieldDifference {
+        FieldDifference {
+            field: self.field.to_owned(),
+            source: self.source.clone(),
+            target: self.target.clone(),
+        }
+    }
+
     fn winner(&self, stance: &Stance<'_>, conflicts: &mut Vec<FieldConflict>) -> Winner {
         if same_value(self.target, self.source) {
             return Winner::Nobody;
@@ -141,116 +190,5 @@ impl Versions<'_> {
             Some(Side::Source) => Winner::Source,
             Some(Side::Target) => Winner::Target,
         }
-    }
-}
-
-/// Merges the rows of a child table. A row that one side added or removed is added or removed on the other, unless the
-/// other side changed it.
-fn merge_rows<'a>(
-    table: &str,
-    base: Option<&'a [Fields]>,
-    target: &'a [Fields],
-    source: &'a [Fields],
-    stance: &Stance<'_>,
-    merge: &mut Merge,
-) {
-    let shown: BTreeSet<&str> =
-        source.iter().chain(base.into_iter().flatten()).flat_map(Fields::keys).map(String::as_str).collect();
-    let is_touched = stance.touched.is_none_or(|touched| touched.contains(table));
-    // Without a base, the target's rows count as a whole.
-    let base = base.unwrap_or(if is_touched { source } else { target });
-    let pairs = pair(base, target, source);
-    let (mut to_source, mut to_target) = (Vec::new(), Vec::new());
-    let (mut pushes, mut takes) = (false, false);
-    for key in &pairs.order {
-        let row = |rows: &BTreeMap<String, &'a Fields>| rows.get(key).copied();
-        let (before, ours, theirs) = (row(&pairs.base), row(&pairs.target), row(&pairs.source));
-        let (Some(ours), Some(theirs)) = (ours, theirs) else {
-            let place = format!("{table}[{key}]");
-            let whole =
-                |row: Option<&Fields>| row.map_or(Value::Null, |row| Value::Object(only(row, &shown)));
-            let (base, target, source) = (whole(before), whole(ours), whole(theirs));
-            let versions = Versions { field: &place, base: &base, target: &target, source: &source };
-            let winner = if same_row(before, ours, &shown) {
-                Winner::Source
-            } else if same_row(before, theirs, &shown) {
-                Winner::Target
-            } else {
-                versions.winner(stance, &mut merge.conflicts)
-            };
-            match winner {
-                Winner::Nobody => {
-                    to_source.extend(theirs.cloned());
-                    to_target.extend(ours.cloned());
-                }
-                Winner::Source => {
-                    takes |= ours.is_some() != theirs.is_some();
-                    to_source.extend(theirs.cloned());
-                    to_target.extend(theirs.cloned());
-                }
-                Winner::Target => {
-                    pushes |= ours.is_some() != theirs.is_some();
-                    to_source.extend(ours.cloned());
-                    to_target.extend(ours.cloned());
-                    merge.differences.push(FieldDifference { field: place, source, target });
-                }
-            }
-            continue;
-        };
-        let (mut remote_row, mut local_row) = (ours.clone(), ours.clone());
-        for (column, source) in theirs {
-            let target = ours.get(column).unwrap_or(&Value::Null);
-            let base =
-                before.and_then(|row| row.get(column)).unwrap_or(if is_touched { source } else { target });
-            let place = format!("{table}[{key}].{column}");
-            let is_writable = (stance.writable)(&format!("{table}.{column}"));
-            let winner = if is_writable {
-                Versions { field: &place, base, target, source }.winner(stance, &mut merge.conflicts)
-            } else {
-                Winner::Nobody
-            };
-            match winner {
-                // The source keeps its value, and the target its own.
-                Winner::Nobody => drop(remote_row.insert(column.clone(), source.clone())),
-                Winner::Source => {
-                    takes = true;
-                    remote_row.insert(column.clone(), source.clone());
-                    local_row.insert(column.clone(), source.clone());
-                }
-                Winner::Target => {
-                    pushes = true;
-                    let (source, target) = (source.clone(), target.clone());
-                    merge.differences.push(FieldDifference { field: place, source, target });
-                }
-            }
-        }
-        to_source.push(remote_row);
-        to_target.push(local_row);
-    }
-    if pushes && (stance.writable)(table) {
-        merge.push.insert(table.to_owned());
-        merge.push_rows.insert(table.to_owned(), to_source);
-    }
-    if takes {
-        merge.take_rows.insert(table.to_owned(), to_target);
-    }
-}
-
-/// Returns the columns of a row that the source shows.
-fn only(row: &Fields, shown: &BTreeSet<&str>) -> Fields {
-    row.iter()
-        .filter(|(name, _)| shown.contains(name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-fn same_row(one: Option<&Fields>, other: Option<&Fields>, shown: &BTreeSet<&str>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => shown.iter().all(|name| {
-            let value = |row: &Fields| row.get(*name).cloned().unwrap_or(Value::Null);
-            same_value(&value(one), &value(other))
-        }),
-        _ => false,
     }
 }

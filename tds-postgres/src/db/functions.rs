@@ -139,10 +139,10 @@ mod tests {
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("capture", 1, ""),
-        ("capture_stock", 1, ""),
-        ("capture_tables", 1, ""),
-        ("close", 5, ""),
+        ("capture", 1, "432d1ccd7bda"),
+        ("capture_stock", 1, "e9da56e7a292"),
+        ("capture_tables", 1, "053004613d31"),
+        ("close", 5, "a6fc1eec70ab"),
     ];
 
     #[test]
