@@ -136,7 +136,9 @@ impl conformance::Harness for Harness {
 
 #[tokio::main]
 async fn main() {
-    let cases = conformance::cases();
+    // A verification reads local records from the store, and these are in the sheets.
+    let is_of_store = |case: &conformance::Case| case.topic != "verify";
+    let cases: Vec<_> = conformance::cases().into_iter().filter(is_of_store).collect();
     for case in &cases {
         println!("{}: {}", case.topic, case.name.replace('_', " "));
         let clock = ManualClock::default();
@@ -145,5 +147,5 @@ async fn main() {
         let stores = conformance::Stores::new(&store, mirror.clone());
         case.run(&Harness(mirror, stores)).await;
     }
-    println!("the store passes all {} cases", cases.len());
+    println!("the store passes its {} cases", cases.len());
 }
