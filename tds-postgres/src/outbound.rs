@@ -14,13 +14,15 @@ mod settle;
 mod take;
 mod target;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tds_core::{
     error::{Error, Result},
     mirror::MirrorSchema,
     outbound::{
-        Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry,
-        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Settlement,
+        Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry, OutboxFilter,
+        OutboxId, OutboxOperator, Push, Resolution, Settlement,
     },
     queue::Page,
     record::{EntityType, RecordId},
@@ -66,12 +68,10 @@ impl Outbox for PgStore {
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>> {
         self.schemas.remember(schema);
         let target = Target::of(&self.database, &self.catalog, Some(schema.clone()), &schema.entity).await?;
-        repeat(ALONE, || load::load(&self.database, &target, &schema.entity, local_id)).await.map_err(
-            |error| {
-                self.catalog.forget();
-                classify_for_record(error, &format!("reading {} {local_id}", schema.entity))
-            },
-        )
+        repeat(ALONE, || load::load(&self.database, &target, &schema.entity, local_id)).await.map_err(|error| {
+            self.catalog.forget();
+            classify_for_record(error, &format!("reading {} {local_id}", schema.entity))
+        })
     }
 
     async fn creating(&self, push: &Push) -> Result<()> {
@@ -98,6 +98,10 @@ impl Outbox for PgStore {
         let settled = repeat(ALONE, || settle::settle(&self.database, &target, push, settlement)).await;
         let is_settled = settled.map_err(|error| self.of_record(error, "settling the push of", push))?;
         if is_settled { Ok(()) } else { Err(modes::epoch_passed(push)) }
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.work.wait(timeout).await;
     }
 }
 

@@ -7,7 +7,7 @@ use tds_core::{
     guard::{RereadReason, SyncState, Verdict, guard_sets, report_ahead, report_unusual},
     mirror::{Applied, MirrorSchema, Operation, follow_ups},
     queue::{Outcome, Waiter},
-    record::{Content, Origin, Read, Record, RecordId},
+    record::{Content, Read, Record, RecordId},
 };
 
 use super::{
@@ -66,7 +66,11 @@ impl Batch<'_> {
     }
 
     /// Writes the reads. Each repetition knows at least one more record, which another transaction inserted first.
-    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Result<Applied>>, sqlx::Error> {
+    async fn write(
+        &self,
+        database: &Database,
+        reads: &[&Read],
+    ) -> Result<Vec<Result<Applied>>, sqlx::Error> {
         loop {
             if let Some(outcomes) = self.try_write(database, reads).await? {
                 return Ok(outcomes);
@@ -82,7 +86,8 @@ impl Batch<'_> {
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
-        let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let state::Locked { mut states, now, mode } =
+            state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
         report_ahead(believed.len());
@@ -174,7 +179,7 @@ impl Batch<'_> {
         let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
         let mut gone: Vec<String> = Vec::new();
         let mut whole: Vec<(&Record, Scope<'_>)> = Vec::new();
-        let (mut others, mut pushed): (Vec<&str>, Vec<&str>) = Default::default();
+        let mut based: Vec<&str> = Vec::new();
         for Judged { read, verdict, scope } in judged {
             // Something other than the sync may have restored the row of a record that is known to be gone. A row with
             // local changes stays until the changes are settled.
@@ -189,8 +194,7 @@ impl Batch<'_> {
             let (stable, pending) = match scope {
                 Scope::All => (stable, None),
                 Scope::Beside(pending) if self.schema.head.is_none() || local.has_head(&read.key.id) => {
-                    let kept = if read.origin() == Origin::Push { &mut pushed } else { &mut others };
-                    kept.extend(stable.then_some(read.key.id.as_str()));
+                    based.extend(stable.then_some(read.key.id.as_str()));
                     (stable, Some(*pending))
                 }
                 Scope::Volatile => (false, None),
@@ -205,7 +209,7 @@ impl Batch<'_> {
         }
         let mut written: HashMap<String, Written> = HashMap::new();
         if let Some((table, _)) = head {
-            keep_bases(tx, &self.schema.entity, table, (&others, &pushed)).await?;
+            keep_bases(tx, &self.schema.entity, table, &based).await?;
         }
         if let Some(rows) = rows {
             let of_row = |row: head::Written| {

@@ -5,13 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use tds_core::{
     error::{Error, ErrorKind, Retry},
     mirror::MirrorSchema,
-    outbound::Mode,
-    record::{Content, EntityType, Origin, Read, RecordId},
+    outbound::{CREATE_SETTLES, Mode},
+    record::{Content, EntityType, Observed, Origin, Read, RecordId},
 };
 use time::{Duration, OffsetDateTime};
 
-use super::references;
-use crate::db::{quote, session::Tx};
+use crate::db::{quote, session::Tx, text::seconds};
 
 /// The entity type whose local changes are adjustments. Its records at the source are the levels of products.
 const STOCK: EntityType = EntityType::from_static("stock");
@@ -19,9 +18,9 @@ const STOCK: EntityType = EntityType::from_static("stock");
 /// A record that the source created longer than this before a create was sent was not made by that create. The clocks of
 /// the source and of the database may differ by less than this time.
 const BEFORE: Duration = Duration::seconds(60);
-/// A state that was observed longer than this before a create was sent does not show what the create made. The clocks
-/// of this process and of the database may differ by less than this time.
-const OBSERVED_BEFORE: Duration = Duration::seconds(5);
+/// A body that was pushed longer than this before a create was sent does not show what the create made. The clocks of
+/// this process and of the database may differ by less than this time.
+const PUSHED_BEFORE: Duration = Duration::seconds(5);
 /// How long an unknown record waits for the outcome of a create.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -29,7 +28,7 @@ const WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 // record.
 const IN_DOUBT: &str = "
 SELECT in_doubt_since FROM tds_links
- WHERE entity_type = $1 AND in_doubt_since > clock_timestamp() - interval '60 seconds'
+ WHERE entity_type = $1 AND in_doubt_since > clock_timestamp() - make_interval(secs => $2)
 ";
 
 const ADJUSTED: &str = "
@@ -51,16 +50,10 @@ impl Pending {
         self.all || self.fields.contains(name)
     }
 
-    fn add(&mut self, head: Option<&str>, fields: Option<Vec<String>>) {
-        let Some(fields) = fields else {
-            self.all = true;
-            return;
-        };
-        for field in fields {
-            // A program may change either column of a reference.
-            let twin = head.and_then(|head| references::of(head).find(|it| it.local() == field));
-            self.fields.extend(twin.map(references::Reference::remote));
-            self.fields.insert(field);
+    fn add(&mut self, fields: Option<Vec<String>>) {
+        match fields {
+            None => self.all = true,
+            Some(fields) => self.fields.extend(fields),
         }
     }
 }
@@ -112,13 +105,13 @@ impl Local {
         let in_doubt: Vec<OffsetDateTime> = if unknown.is_empty() {
             Vec::new()
         } else {
-            sqlx::query_scalar(IN_DOUBT).bind(schema.entity.as_str()).fetch_all(&mut *tx).await?
+            let in_doubt = sqlx::query_scalar(IN_DOUBT).bind(schema.entity.as_str());
+            in_doubt.bind(seconds(CREATE_SETTLES)).fetch_all(&mut *tx).await?
         };
         local.lock(tx, schema, &ids).await?;
         local.read_pending(tx, schema, &ids).await?;
         let is_late = |read: &&&&Read| {
-            !local.heads.contains(read.key.id.as_str())
-                && in_doubt.iter().any(|sent| may_be_made(read, *sent))
+            !local.heads.contains(read.key.id.as_str()) && in_doubt.iter().any(|sent| may_be_made(read, *sent))
         };
         local.late = unknown.iter().filter(is_late).map(|read| read.key.id.clone()).collect();
         Ok(local)
@@ -169,7 +162,7 @@ impl Local {
         let rows = sqlx::query_as(sql).bind(schema.entity.as_str()).bind(ids);
         let rows: Vec<(String, Option<Vec<String>>)> = rows.fetch_all(tx).await?;
         for (id, fields) in rows {
-            self.pending.entry(id).or_default().add(schema.head, fields);
+            self.pending.entry(id).or_default().add(fields);
         }
         Ok(())
     }
@@ -210,44 +203,32 @@ impl Local {
 /// Returns true if a create that was sent at this time may have made the record.
 fn may_be_made(read: &Read, sent: OffsetDateTime) -> bool {
     let Content::Present(record) = &read.content else { return false };
-    let created =
-        record.fields.get("zoho_created_at").and_then(|value| value.as_str()).and_then(|text| {
-            OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
-        });
-    read.observed.interval().ended + OBSERVED_BEFORE >= sent
+    let created = record.fields.get("zoho_created_at").and_then(|value| value.as_str()).and_then(|text| {
+        OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
+    });
+    let arrived = if let Observed::Push(arrived) = read.observed { Some(arrived) } else { None };
+    arrived.is_none_or(|arrived| arrived + PUSHED_BEFORE >= sent)
         && created.is_none_or(|created| created + BEFORE >= sent)
 }
 
-/// Keeps the last common states of records whose rows are about to be written beside pending changes. The answer to a
-/// push is such a state itself, and after a push that the engine settled, so is the first read of any kind.
+/// Keeps the last common states of records whose rows are about to be written beside pending changes.
 pub(super) async fn keep_bases(
     tx: &mut Tx,
     entity: &EntityType,
     head: &str,
-    (others, pushed): (&[&str], &[&str]),
+    ids: &[&str],
 ) -> Result<(), sqlx::Error> {
-    if !others.is_empty() {
-        let sql = format!(
-            "INSERT INTO tds_links AS l (entity_type, local_id, zoho_id, base, base_shape)
-             SELECT $1, h.id, h.zoho_id, h.raw::text, CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END
-               FROM {} AS h LEFT JOIN tds_sync_records AS s ON s.entity_type = $1 AND s.zoho_id = h.zoho_id
-              WHERE h.zoho_id = ANY($2) AND h.raw IS NOT NULL ORDER BY h.id
-             ON CONFLICT (entity_type, local_id) DO UPDATE SET
-               base = CASE WHEN l.base_shape IS NULL THEN excluded.base END,
-               base_shape = CASE WHEN l.base_shape IS NULL THEN excluded.base_shape END
-              WHERE l.base IS NULL",
-            quote::table(head)
-        );
-        sqlx::query(quote::statement(sql)).bind(entity.as_str()).bind(others).execute(&mut *tx).await?;
+    if ids.is_empty() {
+        return Ok(());
     }
-    if !pushed.is_empty() {
-        let sql = format!(
-            "UPDATE tds_links AS l SET base_shape = NULL FROM {} AS h
-              WHERE h.zoho_id = ANY($2) AND l.entity_type = $1 AND l.local_id = h.id AND l.base IS NULL
-                AND l.base_shape IS NOT NULL",
-            quote::table(head)
-        );
-        sqlx::query(quote::statement(sql)).bind(entity.as_str()).bind(pushed).execute(&mut *tx).await?;
-    }
-    Ok(())
+    let sql = format!(
+        "INSERT INTO tds_links AS l (entity_type, local_id, zoho_id, base, base_shape)
+         SELECT $1, h.id, h.zoho_id, h.raw::text, CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END
+           FROM {} AS h LEFT JOIN tds_sync_records AS s ON s.entity_type = $1 AND s.zoho_id = h.zoho_id
+          WHERE h.zoho_id = ANY($2) AND h.raw IS NOT NULL ORDER BY h.id
+         ON CONFLICT (entity_type, local_id) DO UPDATE SET base = excluded.base, base_shape = excluded.base_shape
+          WHERE l.base IS NULL",
+        quote::table(head)
+    );
+    sqlx::query(quote::statement(sql)).bind(entity.as_str()).bind(ids).execute(tx).await.map(drop)
 }

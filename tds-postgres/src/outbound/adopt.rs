@@ -8,8 +8,11 @@ use crate::{Tx, db::quote, mirror::references};
 
 const STATE: &str = "SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2 FOR UPDATE";
 
-// Without its state, the record counts as unknown, so the next read of any kind writes the whole local row.
-const FORGET_STATE: &str = "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2";
+const MOVE_STATE: &str = "UPDATE tds_sync_records SET local_id = $3 WHERE entity_type = $1 AND zoho_id = $2";
+
+/// What the local row gets of the other row: what the source sent, which is the last common state from here on, and
+/// its times.
+const OF_SOURCE: [&str; 4] = ["raw", "zoho_created_at", "zoho_modified_at", "synced_at"];
 
 const DISCARD: &str = "
 UPDATE tds_outbox SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
@@ -65,8 +68,19 @@ pub(super) async fn replace(
         let lead = sqlx::query(quote::statement(sql)).bind(id.as_str()).bind(other).bind(push.local_id);
         lead.execute(&mut *tx).await?;
     }
-    let sql = format!("DELETE FROM {} WHERE id = $1", quote::table(target.head));
+    let table = quote::table(target.head);
+    let copied = OF_SOURCE.iter().filter(|name| target.has(name)).map(|name| format!("{name} = o.{name}"));
+    let copied: Vec<String> = copied.collect();
+    if !copied.is_empty() {
+        let sql = format!(
+            "UPDATE {table} AS t SET {} FROM {table} AS o WHERE t.id = $1 AND o.id = $2",
+            copied.join(", ")
+        );
+        sqlx::query(quote::statement(sql)).bind(push.local_id).bind(other).execute(&mut *tx).await?;
+    }
+    let sql = format!("DELETE FROM {table} WHERE id = $1");
     sqlx::query(quote::statement(sql)).bind(other).execute(&mut *tx).await?;
     sqlx::query(DISCARD).bind(push.entity.as_str()).bind(other).execute(&mut *tx).await?;
-    sqlx::query(FORGET_STATE).bind(push.entity.as_str()).bind(id.as_str()).execute(tx).await.map(drop)
+    let state = sqlx::query(MOVE_STATE).bind(push.entity.as_str()).bind(id.as_str()).bind(push.local_id);
+    state.execute(tx).await.map(drop)
 }

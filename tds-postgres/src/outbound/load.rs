@@ -15,20 +15,17 @@ use super::{
     rows::{self, Head},
     target::Target,
 };
-use crate::{
-    Database, Tx,
-    db::text::one_of,
-    mirror::references::{self, Reference},
-};
+use crate::{Database, Tx, db::text::one_of};
 
 /// Lets all statements see the same state. Times are written in UTC.
 const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL TimeZone = 'UTC'";
 
-// The changes of an open conflict wait for a person, and have another status.
+// Parked changes wait for a person. They are pushed together with newer ones.
 const ENTRIES: &str = "
-SELECT o.id, o.zoho_id, o.operation, o.fields, o.captured_at, c.decisions FROM tds_outbox AS o
+SELECT o.id, o.zoho_id, o.operation, o.fields, o.captured_at, o.status = 'pending' AS is_pending, c.decisions
+  FROM tds_outbox AS o
   LEFT JOIN tds_conflicts AS c ON c.id = o.conflict_id AND c.status = 'resolved'
- WHERE o.entity_type = $1 AND o.local_id = $2 AND o.status = 'pending' ORDER BY o.id
+ WHERE o.entity_type = $1 AND o.local_id = $2 AND o.status IN ('pending', 'conflict') ORDER BY o.id
 ";
 
 const LINK: &str = "
@@ -60,6 +57,8 @@ struct Changes {
     operation: Option<Operation>,
     changed_at: Option<OffsetDateTime>,
     remote_id: Option<String>,
+    /// Something is not parked.
+    is_pending: bool,
     decisions: BTreeMap<String, (Value, Side)>,
 }
 
@@ -105,18 +104,13 @@ async fn look(
     local_id: i64,
 ) -> Result<Look, sqlx::Error> {
     let mut tx = database.begin_with(BEGIN).await?;
-    let mut changes = changes(&mut tx, entity, local_id).await?;
-    let (Some(operation), Some(changed_at)) = (changes.operation, changes.changed_at) else {
+    let changes = changes(&mut tx, entity, local_id).await?;
+    let (Some(operation), Some(changed_at), true) =
+        (changes.operation, changes.changed_at, changes.is_pending)
+    else {
         return Ok(Look::Nothing);
     };
-    if let Some(fields) = &mut changes.fields {
-        let twins = references::of(target.head).filter(|it| fields.contains(&it.local()));
-        let twins: Vec<String> = twins.map(Reference::remote).collect();
-        fields.extend(twins);
-    }
-    let touched = changes.fields.as_ref();
-    let head =
-        rows::head(&mut tx, target, local_id, |name| touched.is_some_and(|it| it.contains(name))).await?;
+    let head = rows::head(&mut tx, target, local_id).await?;
     let of_row = head.as_ref().and_then(|head| head.remote_id.clone());
     let link = sqlx::query(LINK).bind(entity.as_str()).bind(local_id);
     let link = link.try_map(|row: PgRow| link_of(&row)).fetch_optional(&mut tx).await?;
@@ -169,6 +163,7 @@ async fn changes(tx: &mut Tx, entity: &EntityType, local_id: i64) -> Result<Chan
     let mut changes = Changes { fields: Some(BTreeSet::new()), ..Changes::default() };
     for row in &entries {
         changes.ids.push(OutboxId(row.try_get("id")?));
+        changes.is_pending |= row.try_get::<bool, _>("is_pending")?;
         let operation: &str = row.try_get("operation")?;
         changes.operation = Some(one_of(Operation::ALL, Operation::as_str, "operation", operation)?);
         changes.changed_at = changes.changed_at.max(Some(row.try_get("captured_at")?));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tds_core::{
-    error::Error,
+    error::{Error, Retry},
     outbound::{ConflictPolicy, EntityMode, ModeChange, Push},
     record::EntityType,
 };
@@ -81,6 +81,7 @@ pub(super) fn epoch_passed(push: &Push) -> Error {
         "the mode of {} was changed while {} {} was pushed; nothing of the push is kept",
         push.entity, push.entity, push.local_id
     ))
+    .with_retry(Retry::Transient { retry_after: None })
 }
 
 /// Reads a row of `tds_modes`.

@@ -9,9 +9,16 @@ use tds_core::{
 
 use crate::{
     Database,
-    db::{parts::around_locks, text::entity_of},
+    db::{
+        parts::around_locks,
+        retry::{ALONE, repeat},
+        text::entity_of,
+    },
     queue::fold::{Batch, attach},
 };
+
+// The triggers put changes where no index costs them anything.
+const COLLECT: &str = "SELECT tds_collect_changes()";
 
 // A row is visible when its transaction has committed. A change that commits late is therefore found at a later look,
 // whatever its id is.
@@ -31,6 +38,8 @@ pub(super) async fn relay(database: &Database, limit: usize) -> Result<usize, sq
     if waiting.is_empty() {
         return Ok(0);
     }
+    repeat(ALONE, || sqlx::query(COLLECT).execute(database)).await?;
+    let waiting: Vec<i64> = sqlx::query_scalar(WAITING).bind(limit).fetch_all(database).await?;
     let carry = |database: Database, ids: Vec<i64>| async move {
         let mut tx = database.begin().await?;
         let changes: Vec<(String, i64)> = sqlx::query_as(CARRY).bind(ids).fetch_all(&mut tx).await?;

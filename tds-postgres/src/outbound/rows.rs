@@ -37,12 +37,11 @@ pub(super) struct Head {
     pub(super) fields: Fields,
 }
 
-/// Reads the head row of a record, with the references resolved. `is_changed`: a program changed the column.
+/// Reads the head row of a record, with the references resolved.
 pub(super) async fn head(
     tx: &mut Tx,
     target: &Target,
     local_id: i64,
-    is_changed: impl Fn(&str) -> bool,
 ) -> Result<Option<Head>, sqlx::Error> {
     let optional = |column: &str, expression: &str, none: &str| {
         if target.has(column) { expression.to_owned() } else { none.to_owned() }
@@ -65,9 +64,7 @@ pub(super) async fn head(
         (row.try_get("fields")?, row.try_get("by_local")?, row.try_get("by_remote")?);
     let mut fields = spelled(stored, target.columns(), |name| target.is_of_records(name));
     for reference in references::of(target.head) {
-        // A program that changed only the local id means that record.
-        let is_meant = is_changed(&reference.local()) && !is_changed(&reference.remote());
-        resolve(&mut fields, reference, is_meant, &by_local, &by_remote);
+        resolve(&mut fields, reference, &by_local, &by_remote);
     }
     if target.has(CURRENCY.0) && !target.has(CURRENCY.1) {
         let currency: Option<String> = row.try_get("currency")?;
@@ -107,7 +104,7 @@ pub(super) async fn children(
         let rows = rows.into_iter().map(|(Json(stored), Json(by_local), Json(by_remote))| {
             let mut row = spelled(stored, columns, |name| is_of_rows(child, columns, name));
             for reference in references::of(child.table).filter(|it| it.remote() != child.owner) {
-                resolve(&mut row, reference, false, &by_local, &by_remote);
+                resolve(&mut row, reference, &by_local, &by_remote);
             }
             row
         });
@@ -137,12 +134,12 @@ fn spelled(stored: Fields, columns: &[Column], is_wanted: impl Fn(&str) -> bool)
     stored.into_iter().filter(|(name, _)| is_wanted(name)).map(value).collect()
 }
 
-/// Fills in the id of a reference that is missing. `is_meant`: the local id counts, whatever the other id is.
-fn resolve(row: &mut Fields, reference: &Reference, is_meant: bool, by_local: &Fields, by_remote: &Fields) {
+/// Fills in the id of a reference that is missing.
+fn resolve(row: &mut Fields, reference: &Reference, by_local: &Fields, by_remote: &Fields) {
     let (remote, local) = (reference.remote(), reference.local());
     let is_null = |row: &Fields, name: &str| row.get(name).is_none_or(Value::is_null);
     let found = |found: &Fields, name: &str| found.get(name).cloned().unwrap_or(Value::Null);
-    if is_meant || is_null(row, &remote) {
+    if is_null(row, &remote) {
         row.insert(remote.clone(), found(by_local, &remote));
     }
     if is_null(row, &local) {

@@ -30,15 +30,20 @@ UPDATE tds_outbox SET status = $2, relayed = true, settled_at = CASE WHEN $2 <> 
  WHERE id = ANY($1) AND status IN ('pending', 'conflict')
 ";
 
+// A push whose item was lost may have been settled by another worker.
+const OPEN: &str = "
+SELECT EXISTS (SELECT FROM tds_outbox WHERE id = ANY($1) AND status IN ('pending', 'conflict'))
+";
+
+// The record is in the source and nowhere else, so the next read begins anew.
+const FORGET: [&str; 2] = [
+    "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2",
+    "DELETE FROM tds_links WHERE entity_type = $1 AND zoho_id = $2",
+];
+
 const FORGET_BASE: &str = "
 UPDATE tds_links SET base = NULL, base_shape = NULL
  WHERE entity_type = $1 AND local_id = $2 AND (base IS NOT NULL OR base_shape IS NOT NULL)
-";
-
-// The next read that is applied shows what both sides have in common. Until then, no base is kept: see
-// `mirror/pending.rs`.
-const NEW_BASE: &str = "
-UPDATE tds_links SET base = NULL, base_shape = 'push' WHERE entity_type = $1 AND local_id = $2
 ";
 
 /// The changes of a record that are not part of a push.
@@ -66,9 +71,17 @@ pub(super) async fn settle(
         tx.rollback().await?;
         return Ok(false);
     }
+    let changes: Vec<i64> = push.changes.iter().map(|id| id.0).collect();
+    let is_open: bool = sqlx::query_scalar(OPEN).bind(&changes).fetch_one(&mut tx).await?;
+    if !is_open {
+        tx.rollback().await?;
+        return Ok(true);
+    }
     let local_id = push.local_id;
     let sql = format!("SELECT zoho_id FROM {} WHERE id = $1 FOR UPDATE", quote::table(target.head));
-    let row = sqlx::query_scalar(quote::statement(sql)).bind(local_id).fetch_optional(&mut tx).await?;
+    let row: Option<Option<String>> =
+        sqlx::query_scalar(quote::statement(sql)).bind(local_id).fetch_optional(&mut tx).await?;
+    let is_gone = row.is_none();
     let of_row: Option<String> = row.flatten();
     let of_link = push.link.remote_id.as_ref().map(|id| id.as_str().to_owned());
     let remote_id = of_row.or(of_link);
@@ -88,8 +101,12 @@ pub(super) async fn settle(
             take::rows(&mut tx, target, child, (local_id, remote_id.as_deref()), rows).await?;
         }
     }
-    let is_changed = |name: &str| push.fields.as_ref().is_some_and(|fields| fields.contains(name));
-    take::resolve_references(&mut tx, target, (local_id, remote_id.as_deref()), is_changed).await?;
+    take::resolve_references(&mut tx, target, (local_id, remote_id.as_deref())).await?;
+    if let Some(id) = remote_id.filter(|_| is_gone && settlement.take.contains_key("deleted_at")) {
+        for statement in FORGET {
+            sqlx::query(statement).bind(push.entity.as_str()).bind(&id).execute(&mut tx).await?;
+        }
+    }
     let conflict = match settlement.settled {
         // Nothing was written anywhere, so nothing was decided.
         Settled::Shadow => None,
@@ -99,13 +116,16 @@ pub(super) async fn settle(
         }
     };
     end_entries(&mut tx, push, settlement, conflict).await?;
-    match settlement.settled {
-        Settled::Parked => {}
-        _ if !others.exist => run(&mut tx, FORGET_BASE, push).await?,
-        Settled::Shadow => {}
-        // What the source won in columns with later local changes is still to be merged.
-        Settled::Pushed | Settled::Unchanged if withheld => keep_base(&mut tx, target, push).await?,
-        Settled::Pushed | Settled::Unchanged => run(&mut tx, NEW_BASE, push).await?,
+    // What the mirror has accepted last is the base of later changes, unless a value that the source won is still to be
+    // merged with one of them.
+    let keeps_base = match settlement.settled {
+        Settled::Parked => true,
+        Settled::Shadow => others.exist,
+        Settled::Pushed | Settled::Unchanged => withheld,
+    };
+    if !keeps_base {
+        let forget = sqlx::query(FORGET_BASE).bind(push.entity.as_str()).bind(local_id);
+        forget.execute(&mut tx).await?;
     }
     tx.commit().await?;
     Ok(true)
@@ -141,42 +161,25 @@ async fn end_entries(
         Settled::Parked => EntryStatus::Conflict,
     };
     let differences = (!settlement.differences.is_empty()).then(|| Json(stored(&settlement.differences)));
-    sqlx::query(END)
-        .bind(push.changes.iter().map(|id| id.0).collect::<Vec<_>>())
-        .bind(status.as_str())
-        .bind(differences)
-        .bind(settlement.note.as_deref().map(storable))
-        .bind(conflict)
-        .execute(tx)
-        .await
-        .map(drop)
+    // A row that the relay moves at this moment is found where it was moved to.
+    let mut ended = 0;
+    for _ in 0..2 {
+        let end = sqlx::query(END)
+            .bind(push.changes.iter().map(|id| id.0).collect::<Vec<_>>())
+            .bind(status.as_str())
+            .bind(&differences)
+            .bind(settlement.note.as_deref().map(storable))
+            .bind(conflict);
+        ended += end.execute(&mut *tx).await?.rows_affected();
+        if usize::try_from(ended).is_ok_and(|ended| ended >= push.changes.len()) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Returns differences as the column `differences` holds them.
 fn stored(differences: &[FieldDifference]) -> Value {
     let one = |it: &FieldDifference| json!({"field": it.field, "zoho": it.source, "erp": it.target});
     storable_json(&differences.iter().map(one).collect())
-}
-
-/// Keeps the last common state before a read replaces it in the head row.
-async fn keep_base(tx: &mut Tx, target: &Target, push: &Push) -> Result<(), sqlx::Error> {
-    if !target.has("raw") {
-        return Ok(());
-    }
-    let sql = format!(
-        "UPDATE tds_links AS l SET base = h.raw::text, base_shape = CASE WHEN EXISTS (
-             SELECT FROM tds_sync_records AS s
-              WHERE s.entity_type = $1 AND s.zoho_id = h.zoho_id AND s.detail_hash IS NOT NULL)
-           THEN 'detail' ELSE 'list' END
-          FROM {} AS h
-         WHERE l.entity_type = $1 AND l.local_id = $2 AND h.id = $2 AND l.base IS NULL AND h.raw IS NOT NULL",
-        quote::table(target.head)
-    );
-    let keep = sqlx::query(quote::statement(sql)).bind(push.entity.as_str()).bind(push.local_id);
-    keep.execute(tx).await.map(drop)
-}
-
-async fn run(tx: &mut Tx, statement: &'static str, push: &Push) -> Result<(), sqlx::Error> {
-    let query = sqlx::query(statement).bind(push.entity.as_str()).bind(push.local_id);
-    query.execute(tx).await.map(drop)
 }

@@ -1,7 +1,11 @@
 //! Values that are written to the rows of a record: those in which the source won, and those that a person decided.
 
 use serde_json::Value;
-use tds_core::{mirror::Child, record::Fields};
+use sqlx::types::Json;
+use tds_core::{
+    mirror::Child,
+    record::{Fields, same_value},
+};
 
 use super::target::Target;
 use crate::{
@@ -9,6 +13,11 @@ use crate::{
     db::{quote, text::storable_json},
     mirror::references,
 };
+
+/// The local id of a row.
+const ID: &str = "id";
+/// The columns that tell which rows are the same, in the order in which they are tried.
+const SAME: [&str; 4] = ["line_zoho_id", "document_zoho_id", "position", "product_zoho_id"];
 
 /// Writes columns of the head row.
 pub(super) async fn columns(
@@ -54,7 +63,7 @@ pub(super) async fn lock_rows(
     sqlx::query(quote::statement(sql)).bind(remote_id).bind(local_id).execute(tx).await.map(drop)
 }
 
-/// Replaces the rows of a child table that belong to a record.
+/// Replaces the rows of a child table that belong to a record. Rows that are on both sides keep their local ids.
 pub(super) async fn rows(
     tx: &mut Tx,
     target: &Target,
@@ -64,11 +73,56 @@ pub(super) async fn rows(
 ) -> Result<(), sqlx::Error> {
     let table = quote::table(child.table);
     let sql = format!(
-        "DELETE FROM {table} AS t WHERE {} AND $2::bigint IS NOT NULL",
+        "WITH gone AS (DELETE FROM {table} AS t WHERE {} AND $2::bigint IS NOT NULL RETURNING t.*)
+         SELECT to_jsonb(gone) FROM gone ORDER BY gone.id",
         Target::is_owned(child, "$1", "$2")
     );
-    sqlx::query(quote::statement(sql)).bind(remote_id).bind(local_id).execute(&mut *tx).await?;
+    let gone = sqlx::query_scalar(quote::statement(sql)).bind(remote_id).bind(local_id);
+    let gone: Vec<Json<Fields>> = gone.fetch_all(&mut *tx).await?;
+    let gone = gone.into_iter().map(|Json(row)| row).collect();
+    let (kept, new) = with_ids(rows, gone);
+    for (rows, has_ids) in [(kept, true), (new, false)] {
+        if !rows.is_empty() {
+            insert(tx, target, child, (local_id, remote_id), (&rows, has_ids)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives rows the local ids of the rows that they replace. Returns the rows with ids and the others.
+fn with_ids(rows: &[Fields], mut gone: Vec<Fields>) -> (Vec<Value>, Vec<Value>) {
+    let (mut kept, mut new) = (Vec::new(), Vec::new());
+    for row in rows {
+        let is_same = |column: &str, other: &Fields| {
+            let value = row.get(column).filter(|value| !value.is_null());
+            value.is_some_and(|value| other.get(column).is_some_and(|it| same_value(it, value)))
+        };
+        let place = SAME.iter().find_map(|column| gone.iter().position(|other| is_same(column, other)));
+        let mut row = row.clone();
+        row.remove(ID);
+        match place.and_then(|place| gone.remove(place).remove(ID)) {
+            Some(id) => {
+                row.insert(ID.to_owned(), id);
+                kept.push(Value::Object(row));
+            }
+            None => new.push(Value::Object(row)),
+        }
+    }
+    (kept, new)
+}
+
+async fn insert(
+    tx: &mut Tx,
+    target: &Target,
+    child: &Child,
+    (local_id, remote_id): (i64, Option<&str>),
+    (rows, has_ids): (&[Value], bool),
+) -> Result<(), sqlx::Error> {
     let (mut into, mut from) = (Vec::new(), Vec::new());
+    if has_ids {
+        into.push(quote::identifier(ID));
+        from.push(format!("r.{}", quote::identifier(ID)));
+    }
     for column in target.columns_of(child.table) {
         into.push(quote::identifier(&column.name));
         from.push(if column.name == child.owner {
@@ -88,32 +142,30 @@ pub(super) async fn rows(
             format!("CASE WHEN {remote} IS NULL THEN r.{local} ELSE {found} END")
         });
     }
+    let table = quote::table(child.table);
     let sql = format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb) AS r
-          WHERE $3::bigint IS NOT NULL",
+        "INSERT INTO {table} ({}) OVERRIDING SYSTEM VALUE
+         SELECT {} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb) AS r WHERE $3::bigint IS NOT NULL",
         into.join(", "),
         from.join(", ")
     );
-    let values = Value::Array(rows.iter().cloned().map(Value::Object).collect());
-    let insert = sqlx::query(quote::statement(sql)).bind(storable_json(&values).to_string());
+    let values = storable_json(&Value::Array(rows.to_vec())).to_string();
+    let insert = sqlx::query(quote::statement(sql)).bind(values);
     insert.bind(remote_id).bind(local_id).execute(tx).await.map(drop)
 }
 
 /// Fills in the ids at the source that the rows of a record lack, and the record's own id in its child rows.
-/// `is_changed`: a program changed the column.
 pub(super) async fn resolve_references(
     tx: &mut Tx,
     target: &Target,
     (local_id, remote_id): (i64, Option<&str>),
-    is_changed: impl Fn(&str) -> bool,
 ) -> Result<(), sqlx::Error> {
     for reference in references::of(target.head) {
-        let (remote, local) = (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
-        let is_meant = is_changed(&reference.local()) && !is_changed(&reference.remote());
-        let lacks = if is_meant { format!("IS DISTINCT FROM h.{}", "zoho_id") } else { "IS NULL".to_owned() };
+        let (remote, local) =
+            (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
         let sql = format!(
             "UPDATE {} AS t SET {remote} = h.zoho_id FROM {} AS h
-              WHERE t.id = $1 AND h.id = t.{local} AND h.zoho_id IS NOT NULL AND t.{remote} {lacks}",
+              WHERE t.id = $1 AND h.id = t.{local} AND h.zoho_id IS NOT NULL AND t.{remote} IS NULL",
             quote::table(target.head),
             quote::table(reference.head)
         );
