@@ -21,8 +21,8 @@ use tds_core::{
     error::{Error, Result},
     mirror::MirrorSchema,
     outbound::{
-        Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry, OutboxFilter,
-        OutboxId, OutboxOperator, Push, Resolution, Settlement,
+        Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry,
+        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Settlement,
     },
     queue::Page,
     record::{EntityType, RecordId},
@@ -68,10 +68,12 @@ impl Outbox for PgStore {
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>> {
         self.schemas.remember(schema);
         let target = Target::of(&self.database, &self.catalog, Some(schema.clone()), &schema.entity).await?;
-        repeat(ALONE, || load::load(&self.database, &target, &schema.entity, local_id)).await.map_err(|error| {
-            self.catalog.forget();
-            classify_for_record(error, &format!("reading {} {local_id}", schema.entity))
-        })
+        repeat(ALONE, || load::load(&self.database, &target, &schema.entity, local_id)).await.map_err(
+            |error| {
+                self.catalog.forget();
+                classify_for_record(error, &format!("reading {} {local_id}", schema.entity))
+            },
+        )
     }
 
     async fn creating(&self, push: &Push) -> Result<()> {

@@ -11,8 +11,8 @@ use tds_core::{
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
 use tds_postgres::{
-    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings, WriteGuard,
-    schema_script, testkit::TestDatabase,
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings,
+    WriteGuard, schema_script, testkit::TestDatabase,
 };
 
 /// Creates the roles of a web API. Roles belong to the whole server, which other tests use at the same time.

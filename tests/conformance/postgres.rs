@@ -103,10 +103,8 @@ impl Harness for Postgres {
         };
         if let (Some(child), Some(rows)) = (schema.children.first(), rows) {
             let local = child.owner.replace("_zoho_id", "_id");
-            let owned = format!(
-                "{local} = $1 OR {} = (SELECT zoho_id FROM erp.{head} WHERE id = $1)",
-                child.owner
-            );
+            let owned =
+                format!("{local} = $1 OR {} = (SELECT zoho_id FROM erp.{head} WHERE id = $1)", child.owner);
             let delete = format!("DELETE FROM erp.{} WHERE {owned}", child.table);
             let delete = sqlx::query(AssertSqlSafe(delete)).bind(local_id);
             delete.execute(&mut *tx).await.expect("deleted");

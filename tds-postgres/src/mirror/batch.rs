@@ -66,11 +66,7 @@ impl Batch<'_> {
     }
 
     /// Writes the reads. Each repetition knows at least one more record, which another transaction inserted first.
-    async fn write(
-        &self,
-        database: &Database,
-        reads: &[&Read],
-    ) -> Result<Vec<Result<Applied>>, sqlx::Error> {
+    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Result<Applied>>, sqlx::Error> {
         loop {
             if let Some(outcomes) = self.try_write(database, reads).await? {
                 return Ok(outcomes);
@@ -86,8 +82,7 @@ impl Batch<'_> {
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
-        let state::Locked { mut states, now, mode } =
-            state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
         report_ahead(believed.len());

@@ -111,7 +111,8 @@ impl Local {
         local.lock(tx, schema, &ids).await?;
         local.read_pending(tx, schema, &ids).await?;
         let is_late = |read: &&&&Read| {
-            !local.heads.contains(read.key.id.as_str()) && in_doubt.iter().any(|sent| may_be_made(read, *sent))
+            !local.heads.contains(read.key.id.as_str())
+                && in_doubt.iter().any(|sent| may_be_made(read, *sent))
         };
         local.late = unknown.iter().filter(is_late).map(|read| read.key.id.clone()).collect();
         Ok(local)
@@ -203,9 +204,10 @@ impl Local {
 /// Returns true if a create that was sent at this time may have made the record.
 fn may_be_made(read: &Read, sent: OffsetDateTime) -> bool {
     let Content::Present(record) = &read.content else { return false };
-    let created = record.fields.get("zoho_created_at").and_then(|value| value.as_str()).and_then(|text| {
-        OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
-    });
+    let created =
+        record.fields.get("zoho_created_at").and_then(|value| value.as_str()).and_then(|text| {
+            OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
+        });
     let arrived = if let Observed::Push(arrived) = read.observed { Some(arrived) } else { None };
     arrived.is_none_or(|arrived| arrived + PUSHED_BEFORE >= sent)
         && created.is_none_or(|created| created + BEFORE >= sent)

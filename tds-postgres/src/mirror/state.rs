@@ -111,11 +111,7 @@ pub(crate) async fn read(
 /// Returns the accepted states, locked until the end of the transaction. Every caller locks in the same order. Records
 /// that are not known cannot be locked: see [`store`]. The rows of known records also have the mode, so that it costs no
 /// statement of its own.
-pub(super) async fn lock(
-    tx: &mut Tx,
-    entity: &EntityType,
-    ids: &[RecordId],
-) -> Result<Locked, sqlx::Error> {
+pub(super) async fn lock(tx: &mut Tx, entity: &EntityType, ids: &[RecordId]) -> Result<Locked, sqlx::Error> {
     // The rows are locked in the order of the ids.
     let mut ids = texts(ids);
     ids.sort_unstable();

@@ -83,7 +83,8 @@ pub(super) async fn open_for(
 ) -> Result<Option<i64>, sqlx::Error> {
     let stored = Json(stored(fields));
     for statement in [UPDATE_OPEN, ADD_OPEN] {
-        let store = sqlx::query_scalar(statement).bind(push.entity.as_str()).bind(push.local_id).bind(&stored);
+        let store =
+            sqlx::query_scalar(statement).bind(push.entity.as_str()).bind(push.local_id).bind(&stored);
         let store = store.bind(push.link.remote_id.as_ref().map(RecordId::as_str));
         if let Some(id) = store.fetch_optional(&mut *tx).await? {
             return Ok(Some(id));

@@ -42,7 +42,9 @@ fn winner(field: &FieldConflict, resolution: &Resolution, write: &mut Fields) ->
         return match resolution.take {
             Take::Source => Ok(Side::Source),
             Take::Target => Ok(Side::Target),
-            Take::Merge => Err(Error::invalid(format!("{name} has no decision: a merge needs one for each field"))),
+            Take::Merge => {
+                Err(Error::invalid(format!("{name} has no decision: a merge needs one for each field")))
+            }
         };
     };
     if same_value(value, &field.source) {

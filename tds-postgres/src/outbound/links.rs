@@ -21,7 +21,8 @@ UPDATE tds_links SET in_doubt_since = NULL
 ";
 
 const LINKED: &str = "SELECT zoho_id FROM tds_links WHERE entity_type = $1 AND local_id = $2 FOR UPDATE";
-const TAKEN: &str = "SELECT local_id FROM tds_links WHERE entity_type = $1 AND zoho_id = $2 AND local_id <> $3";
+const TAKEN: &str =
+    "SELECT local_id FROM tds_links WHERE entity_type = $1 AND zoho_id = $2 AND local_id <> $3";
 
 const LINK: &str = "
 INSERT INTO tds_links AS l (entity_type, local_id, key, zoho_id) VALUES ($1, $2, $3::uuid, $4)

@@ -38,11 +38,7 @@ pub(super) struct Head {
 }
 
 /// Reads the head row of a record, with the references resolved.
-pub(super) async fn head(
-    tx: &mut Tx,
-    target: &Target,
-    local_id: i64,
-) -> Result<Option<Head>, sqlx::Error> {
+pub(super) async fn head(tx: &mut Tx, target: &Target, local_id: i64) -> Result<Option<Head>, sqlx::Error> {
     let optional = |column: &str, expression: &str, none: &str| {
         if target.has(column) { expression.to_owned() } else { none.to_owned() }
     };

@@ -161,8 +161,7 @@ pub(super) async fn resolve_references(
     (local_id, remote_id): (i64, Option<&str>),
 ) -> Result<(), sqlx::Error> {
     for reference in references::of(target.head) {
-        let (remote, local) =
-            (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
+        let (remote, local) = (quote::identifier(&reference.remote()), quote::identifier(&reference.local()));
         let sql = format!(
             "UPDATE {} AS t SET {remote} = h.zoho_id FROM {} AS h
               WHERE t.id = $1 AND h.id = t.{local} AND h.zoho_id IS NOT NULL AND t.{remote} IS NULL",

@@ -40,7 +40,9 @@ impl Target {
             None => MirrorSchema { entity: entity.clone(), head: head_of(entity), children: &[] },
         };
         let Some(head) = schema.head else {
-            return Err(Error::internal(format!("records of {entity} have no head row, so none can be pushed")));
+            return Err(Error::internal(format!(
+                "records of {entity} have no head row, so none can be pushed"
+            )));
         };
         let tables = catalog.tables(database, &schema).await?;
         Ok(Self { head, children: schema.children, tables })
@@ -91,9 +93,8 @@ impl Target {
             let Some(columns) = columns else {
                 return Err(Error::internal(format!("{table} is no table of the pushed record")));
             };
-            unknown(columns, names).map_or(Ok(()), |name| {
-                Err(Error::internal(format!("table {table} has no column {name}")))
-            })
+            unknown(columns, names)
+                .map_or(Ok(()), |name| Err(Error::internal(format!("table {table} has no column {name}"))))
         };
         check(self.head, self.tables.get(self.head), &mut settlement.take.keys())?;
         for (table, rows) in &settlement.take_rows {

@@ -102,7 +102,11 @@ pub(super) async fn refusals(shop: &Both) {
     shop.becomes(&CUSTOMERS, local, "pushed").await;
     shop.arrived("a corrected record").await;
     assert_eq!(shop.zoho.writes(), calls + 1);
-    assert_eq!(shop.count("tds_outbox WHERE status = 'pending'").await, 0, "the first change went with the second");
+    assert_eq!(
+        shop.count("tds_outbox WHERE status = 'pending'").await,
+        0,
+        "the first change went with the second"
+    );
 }
 
 /// The program is killed with SIGKILL in the middle of pushes, at other moments each time.
