@@ -43,7 +43,10 @@ CREATE TABLE tds_outbox (
   settled_at timestamptz,
   differences jsonb,
   note text,
-  conflict_id bigint
+  conflict_id bigint,
+  -- The key of the record's link, if this is the first change of the record. It is made in the transaction of the change:
+  -- a backup has either both or neither, so a restored database never gives a record a second key.
+  key uuid NOT NULL DEFAULT gen_random_uuid()
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.1);
 -- What is on its way, by record.
 CREATE INDEX tds_outbox_open ON tds_outbox (entity_type, local_id) WHERE status IN ('pending', 'conflict');
@@ -53,8 +56,11 @@ CREATE INDEX tds_outbox_relay ON tds_outbox (id) WHERE NOT relayed;
 -- tds_outbox. It has no index, because the program that changes the record would pay for it: capturing a row would cost
 -- twice as much. The relay moves the rows to tds_outbox itself, with tds_collect_changes, so the table stays small.
 CREATE TABLE tds_captured (
-  id bigint NOT NULL DEFAULT nextval('tds_outbox_id_seq')
+  id bigint NOT NULL DEFAULT nextval('tds_outbox_id_seq'),
+  -- Only a record that has no id at the source needs a key at once, and making one takes as long as inserting the row.
+  key uuid DEFAULT NULL
 ) INHERITS (tds_outbox) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE tds_captured ALTER COLUMN key DROP NOT NULL;
 
 -- What connects a local record with the record at the source.
 CREATE TABLE tds_links (
