@@ -37,7 +37,12 @@ use crate::{
 #[async_trait]
 impl Outbox for MemoryStore {
     async fn relay(&self, limit: usize) -> Result<usize> {
-        Ok(self.change(|state| state.relay(limit)))
+        let changes = self.state().relay(limit);
+        // Those who wait for work relay as well, so nobody is woken for nothing.
+        if changes > 0 {
+            self.shared.work.notify_waiters();
+        }
+        Ok(changes)
     }
 
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>> {

@@ -15,13 +15,15 @@ impl MemoryStore {
     pub fn insert_local(
         &self,
         schema: &MirrorSchema,
-        fields: Fields,
-        children: BTreeMap<String, Vec<Fields>>,
+        mut fields: Fields,
+        mut children: BTreeMap<String, Vec<Fields>>,
     ) -> i64 {
         self.change(|state| {
             state.outbound.see(schema);
             let local_id = state.outbound.next_local_id();
             let key = (schema.entity.clone(), local_id);
+            state.outbound.resolve("", &mut fields);
+            state.outbound.resolve_rows(&mut children);
             let row = Row { fields, raw: Payload::new("{}"), synced_at: state.now.0, deleted_at: None };
             state.outbound.unlinked.insert(key.clone(), Unlinked { row, children });
             state.capture(&key, Operation::Upsert, None);
@@ -86,8 +88,10 @@ impl State {
         &mut self,
         key: &LocalKey,
         mut fields: Fields,
-        children: BTreeMap<String, Vec<Fields>>,
+        mut children: BTreeMap<String, Vec<Fields>>,
     ) -> bool {
+        self.outbound.resolve("", &mut fields);
+        self.outbound.resolve_rows(&mut children);
         let Some(row) = self.local_row(key) else { return false };
         fields.retain(|name, value| !row.fields.get(name).is_some_and(|old| same_value(old, value)));
         let mut changed: BTreeSet<String> = fields.keys().cloned().collect();

@@ -136,13 +136,20 @@ impl State {
 
 impl OutboundState {
     /// Fills in the ids at the source of the records that a row refers to by their local ids.
-    fn resolve(&self, table: &str, fields: &mut Fields) {
+    pub(super) fn resolve(&self, table: &str, fields: &mut Fields) {
         for (stem, entity) in references(table) {
             let (local, remote) = columns(stem);
             let Some(local_id) = fields.get(&local).and_then(Value::as_i64) else { continue };
             if let Some(id) = self.remote_id(&(entity, local_id)) {
                 fields.insert(remote, id.as_str().into());
             }
+        }
+    }
+
+    /// Fills in the ids at the source in child rows.
+    pub(super) fn resolve_rows(&self, children: &mut BTreeMap<String, Vec<Fields>>) {
+        for (table, rows) in children {
+            rows.iter_mut().for_each(|row| self.resolve(table, row));
         }
     }
 
