@@ -5,6 +5,7 @@
 
 mod apply;
 mod bulk;
+mod capture;
 mod cluster;
 mod drain;
 mod flat;
@@ -74,6 +75,9 @@ async fn all(names: &[&str], report: &mut Report) {
     }
     if wanted("bulk") {
         bulk::run(report).await;
+    }
+    if wanted("capture") {
+        capture::run(report).await;
     }
 }
 

@@ -56,8 +56,11 @@ CREATE INDEX tds_outbox_relay ON tds_outbox (id) WHERE NOT relayed;
 -- tds_outbox. It has no index, because the program that changes the record would pay for it: capturing a row would cost
 -- twice as much. The relay moves the rows to tds_outbox itself, with tds_collect_changes, so the table stays small.
 CREATE TABLE tds_captured (
-  id bigint NOT NULL DEFAULT nextval('tds_outbox_id_seq')
+  id bigint NOT NULL DEFAULT nextval('tds_outbox_id_seq'),
+  -- Only a record that has no id at the source needs a key at once, and making one takes as long as inserting the row.
+  key uuid DEFAULT NULL
 ) INHERITS (tds_outbox) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE tds_captured ALTER COLUMN key DROP NOT NULL;
 
 -- What connects a local record with the record at the source.
 CREATE TABLE tds_links (

@@ -34,7 +34,7 @@ RETURNS TABLE (entity_type text, head text, child text, local_owner text, zoho_o
     ('vendor_credits', 'vendor_credits', 'vendor_credit_lines', 'document_id', 'document_zoho_id'),
     ('customer_payments', 'customer_payments', 'customer_payment_allocations', 'payment_id', 'payment_zoho_id'),
     ('vendor_payments', 'vendor_payments', 'vendor_payment_allocations', 'payment_id', 'payment_zoho_id'),
-    ('price_lists', 'price_lists', 'price_list_items', 'price_list_id', 'price_list_zoho_id'),
+    ('prices', 'price_lists', 'price_list_items', 'price_list_id', 'price_list_zoho_id'),
     ('stock', 'stock_adjustments', 'stock_adjustment_lines', 'document_id', 'document_zoho_id'),
     ('item_groups', 'item_groups', NULL, NULL, NULL),
     ('composite_items', 'composite_items', 'composite_item_components', NULL, 'composite_zoho_id'),
@@ -69,8 +69,9 @@ $$;
 -- Puts a change into the outbox. A change of the whole record has no fields.
 CREATE OR REPLACE FUNCTION tds_note_change(entity text, record_id bigint, remote_id text, what text, changed text[])
 RETURNS bigint LANGUAGE sql AS $$
-  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, fields)
-  VALUES (entity, record_id, remote_id, what, changed) RETURNING id
+  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
+  VALUES (entity, record_id, remote_id, what, changed, CASE WHEN remote_id IS NULL THEN gen_random_uuid() END)
+  RETURNING id
 $$;
 
 -- Moves the captured changes to where the indexes of the outbox are, and makes one row of those of a record and
@@ -91,7 +92,7 @@ CREATE OR REPLACE FUNCTION tds_collect_changes() RETURNS bigint LANGUAGE sql AS 
              ARRAY(SELECT DISTINCT f FROM unnest(string_to_array(string_agg(array_to_string(g.fields, E'\n'), E'\n'), E'\n')) AS f
                     ORDER BY f) END,
            g.status, g.relayed, max(g.captured_at), g.xid, g.settled_at, g.differences, g.note, g.conflict_id,
-           (array_agg(g.key ORDER BY g.id))[1]
+           COALESCE((array_agg(g.key ORDER BY g.id) FILTER (WHERE g.key IS NOT NULL))[1], gen_random_uuid())
       FROM gone AS g
      GROUP BY g.entity_type, g.local_id, g.xid, g.status, g.relayed, g.settled_at, g.differences, g.note, g.conflict_id
      ORDER BY min(g.id))

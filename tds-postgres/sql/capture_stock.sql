@@ -18,6 +18,10 @@ BEGIN
   IF FOUND THEN
     -- A level that was changed back needs no adjustment.
     DELETE FROM erp.stock_adjustment_lines AS l WHERE l.document_id = adjustment AND l.quantity_adjusted = 0;
+    IF NOT EXISTS (SELECT FROM erp.stock_adjustment_lines AS l WHERE l.document_id = adjustment) THEN
+      DELETE FROM erp.stock_adjustments AS a WHERE a.id = adjustment;
+      PERFORM set_config('tds.adjustments', (known - place)::text, true);
+    END IF;
     RETURN;
   END IF;
   IF adjustment IS NULL OR lines >= tds_most_adjustment_lines() THEN

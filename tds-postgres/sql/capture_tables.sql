@@ -99,9 +99,9 @@ BEGIN
     PERFORM %1$I.tds_note_change(%4$L, old.id, old.zoho_id, 'delete', NULL);
     RETURN NULL;
   END IF;
-  INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields)
+  INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
   VALUES (%4$L, new.id, new.zoho_id, CASE WHEN new.deleted_at IS NULL THEN 'upsert' ELSE 'delete' END,
-    pg_catalog.string_to_array(changed, E'\n'));%9$s
+    pg_catalog.string_to_array(changed, E'\n'), CASE WHEN new.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);%9$s
   RETURN NULL;
 END
 $body$;

@@ -57,7 +57,7 @@ impl VerifyStore for PgStore {
         findings::suspects(&self.database, run, limit).await.doing("reading records to look at again")
     }
 
-    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()> {
+    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
         let store = || findings::looked(&self.database, run, looks);
         repeat(ALONE, store).await.doing("storing what a comparison found")
     }
@@ -69,6 +69,10 @@ impl VerifyStore for PgStore {
     async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()> {
         let store = || findings::count(&self.database, run, counts);
         repeat(ALONE, store).await.doing("storing what a comparison counted")
+    }
+
+    async fn unreadable(&self, run: RunId, limit: usize) -> Result<(u64, Vec<(RecordId, String)>)> {
+        findings::unreadable(&self.database, run, limit).await.doing("reading which records cannot be read")
     }
 
     async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {

@@ -1,6 +1,8 @@
 //! Tests of migrations and functions: several processes migrate at once, a schema never goes backwards, and a
 //! difference never goes unnoticed.
 
+#[path = "migrate/capture.rs"]
+mod capture;
 #[path = "migrate/custom_columns.rs"]
 mod custom_columns;
 mod support;

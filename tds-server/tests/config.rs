@@ -224,6 +224,24 @@ fn schedules_can_be_off_and_workers_none() {
 }
 
 #[test]
+fn a_server_guards_the_mirror_unless_it_is_told_otherwise() {
+    let refuses = |need, settings: &[(&'static str, &'static str)]| {
+        read(need, settings).map(|config| config.write_guard.map(|guard| guard.refuses))
+    };
+    let set = |value| [("TDS_WRITE_GUARD", value)];
+    for (need, settings, expected) in [
+        (Need::Serve, &[][..], Some(true)),
+        (Need::Serve, &set("off"), Some(false)),
+        (Need::Database, &set("on"), Some(true)),
+        (Need::Sync, &[], None),
+    ] {
+        assert_eq!(refuses(need, settings).expect("a configuration"), expected, "{need:?} {settings:?}");
+    }
+    let wrong = refuses(Need::Serve, &set("no")).expect_err("neither on nor off").to_string();
+    assert!(wrong.starts_with("TDS_WRITE_GUARD: found \"no\""), "{wrong}");
+}
+
+#[test]
 fn images_are_kept_in_a_folder_or_in_a_bucket() {
     let store = |settings: &[(&'static str, &'static str)]| serve(settings).images.store;
     assert!(store(&[]).is_none() && store(&[("TDS_IMAGE_STORE", "off")]).is_none());

@@ -67,7 +67,7 @@ const fn plant(
     Plant { sql, entity, id, class, field }
 }
 
-const PLANTS: [Plant; 21] = [
+const PLANTS: [Plant; 22] = [
     // Columns that the list shows.
     plant(
         "products",
@@ -99,6 +99,14 @@ const PLANTS: [Plant; 21] = [
         "field_diff",
         "notes",
         "UPDATE erp.vendors SET notes = 'by hand' WHERE zoho_id = '3001'",
+    ),
+    // A column that the list spells in its own way.
+    plant(
+        "invoices",
+        "4003",
+        "field_diff",
+        "billing_address",
+        "UPDATE erp.invoices SET billing_address = '{}' WHERE zoho_id = '4003'",
     ),
     // Whole records.
     plant("customers", "2002", "missing_local", "", "DELETE FROM erp.customers WHERE zoho_id = '2002'"),
@@ -407,11 +415,11 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         );
     }
     assert_eq!(found_now, BTreeMap::new(), "invented: {report:#}");
-    assert_eq!((status, report["drift_total"].as_u64()), (1, Some(21)), "{report:#}");
+    assert_eq!((status, report["drift_total"].as_u64()), (1, Some(22)), "{report:#}");
     assert!(report["money"].as_array().is_some_and(|rows| !rows.is_empty()), "{report:#}");
     assert_eq!(without_calls(report), without_calls(server.get("/api/zoho/verify/latest").await));
     let stats = server.get("/api/zoho/sync/stats").await;
-    assert_eq!(stats["needs_attention"]["drift"], json!(21), "{stats:#}");
+    assert_eq!(stats["needs_attention"]["drift"], json!(22), "{stats:#}");
     let health = server.get("/health").await;
     assert_eq!(health["components"]["verification"]["state"], "degraded", "{health:#}");
     let metrics = server.get("/metrics").await.to_string();
@@ -424,7 +432,7 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
 
     // Repair makes all of it equal again.
     let (_, report) = shop.command(&["--repair"]).await;
-    assert_eq!((total(&report, "repaired"), &report["drift_total"]), (21, &json!(0)), "{report:#}");
+    assert_eq!((total(&report, "repaired"), &report["drift_total"]), (22, &json!(0)), "{report:#}");
     for (table, rows) in shop.mirror().await {
         if table == "bills" {
             // The row that Zoho does not have is a tombstone now.

@@ -140,6 +140,14 @@ impl Book {
         Some(self.changed(id, now))
     }
 
+    /// Changes a column of a record.
+    pub(crate) fn touch(&mut self, id: u64, now: i64) -> Option<Change> {
+        let serial = self.tick();
+        let entry = self.entries.get_mut(&id)?;
+        (entry.a, entry.serial, entry.version) = (serial, serial, now);
+        Some(self.changed(id, now))
+    }
+
     fn delete(&mut self, id: u64, serial: u64) -> Change {
         let gone = self.entries.remove(&id);
         let (kind, before) = gone.map_or((0, Vec::new()), |entry| (entry.kind, entry.members));

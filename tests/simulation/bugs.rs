@@ -38,9 +38,19 @@ pub(crate) enum Bug {
     OutageBlamed,
     /// A change of a document moves only the accounts that the document names now.
     OldLinesForgotten,
+    /// A comparison looks at no record of the target that its list lacks, and at no column that only details show.
+    TargetForgotten,
+    /// A comparison reports what differed once, without a second look.
+    SecondLookForgotten,
+    /// A comparison forgets some of the records that differed once.
+    SuspectsForgotten,
 }
 
 impl Bug {
+    /// The bugs of comparisons, which only seeds with planted drift can find.
+    pub(crate) const OF_COMPARISONS: [Self; 3] =
+        [Self::TargetForgotten, Self::SecondLookForgotten, Self::SuspectsForgotten];
+
     pub(crate) const ALL: [Self; 17] = [
         Self::AckEarly,
         Self::NoFence,

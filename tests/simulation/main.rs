@@ -6,6 +6,7 @@
 mod book;
 mod bugs;
 mod dice;
+mod drift;
 mod hour;
 mod kinds;
 mod plan;
@@ -15,6 +16,7 @@ mod seeds;
 mod simulate;
 mod source;
 mod store;
+mod verification;
 mod watch;
 mod webhooks;
 mod world;

@@ -75,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) pauses: bool,
     pub(crate) kills: bool,
     pub(crate) max_attempts: u32,
+    /// Whether the mirror is changed by others, and compared with the source.
+    pub(crate) drifts: bool,
 }
 
 impl Plan {
@@ -136,6 +138,7 @@ impl Plan {
             pauses,
             kills,
             max_attempts,
+            drifts: false,
         }
     }
 }

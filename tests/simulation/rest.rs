@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use tds_core::{
     inbox::{EventFilter, EventStatus, InboxOperator},
     queue::{ItemFilter, ItemStatus, QueueOperator},
-    record::RecordId,
+    record::{RecordId, RecordKey},
     runs::{RunFilter, RunId, RunStatus, SyncRunOperator},
 };
 
 use crate::{
-    kinds::{ACCOUNTS, KINDS, index_of},
+    kinds::{ACCOUNTS, DEEDS, KINDS, index_of},
     simulate::Simulation,
     watch::value,
 };
@@ -23,7 +23,7 @@ pub(crate) async fn reach(simulation: &Simulation) {
     drain(simulation, &last).await;
 }
 
-async fn drain(simulation: &Simulation, last: &[RunId]) {
+pub(crate) async fn drain(simulation: &Simulation, last: &[RunId]) {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let runs = simulation.store.list_runs(&RunFilter::default(), 100, None).await.expect("runs").items;
@@ -113,6 +113,14 @@ fn accounts(simulation: &Simulation) {
     let entity = &KINDS[ACCOUNTS].schema.entity;
     for (id, entry) in book.entries.iter().filter(|(_, entry)| entry.kind == ACCOUNTS) {
         let Some((document, serial)) = book.moved(*id) else { continue };
+        let key = |of: usize, id: u64| {
+            RecordKey::new(KINDS[of].schema.entity.clone(), RecordId::new(id.to_string()))
+        };
+        if simulation.watch.is_planted(&key(ACCOUNTS, *id))
+            || simulation.watch.is_planted(&key(DEEDS, document))
+        {
+            continue;
+        }
         if !simulation.watch.has_seen_move(&book, document, serial, *id) {
             world.count("accounts whose last move was not seen");
             continue;
@@ -127,7 +135,7 @@ fn accounts(simulation: &Simulation) {
     }
 }
 
-fn members(simulation: &Simulation, table: &str, id: u64) -> Vec<u64> {
+pub(crate) fn members(simulation: &Simulation, table: &str, id: u64) -> Vec<u64> {
     let rows = simulation.store.children(table, &RecordId::new(id.to_string()));
     let mut members: Vec<u64> = rows.iter().filter_map(|row| row.get("n")?.as_u64()).collect();
     members.sort_unstable();

@@ -6,7 +6,10 @@ use std::{
 };
 
 use tds_core::{
-    engine::{Engine, ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    engine::{
+        Engine, ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, VerifySettings,
+        WorkerSettings,
+    },
     lock::lock,
     memory::MemoryStore,
     queue::WorkerId,
@@ -18,17 +21,21 @@ use tokio::task::JoinSet;
 
 use crate::{
     book::Book,
+    drift,
     kinds::{ACCOUNTS, DEEDS, KINDS},
     plan::Plan,
     process::Process,
     rest,
     source::{Books, SimSource, open, pool},
     store::FaultyStore,
+    verification,
     watch::Watch,
     webhooks::Post,
     world::{Report, World},
 };
 
+/// How the comparisons of the simulation read. A sample of details is small, as it is in large organizations.
+pub(crate) const COMPARES: VerifySettings = VerifySettings { sample: 2, quiet: Duration::from_secs(15) };
 const LEASE: Duration = Duration::from_secs(15);
 /// All work must have ended this long after the faults have ended.
 const BOUND: Duration = Duration::from_secs(1800);
@@ -76,6 +83,7 @@ impl Simulation {
         while tokio::time::Instant::now() < end && !self.world.is_violated() {
             self.upset();
             self.change(&mut post);
+            self.disturb_the_mirror().await;
             tokio::time::sleep(self.world.dice.millis(self.world.plan.change_every)).await;
         }
         self.world.calm_down();
@@ -86,6 +94,13 @@ impl Simulation {
         if !self.world.is_violated() && tokio::time::timeout(BOUND, rest::reach(self)).await.is_err() {
             self.world
                 .violated(format!("not at rest {BOUND:?} after the faults: {}", rest::open_work(self).await));
+        }
+        if !self.world.is_violated() && self.world.plan.drifts {
+            let compared = tokio::time::timeout(BOUND, verification::compare(self, &mut post)).await;
+            if compared.is_err() {
+                let open = rest::open_work(self).await;
+                self.world.violated(format!("the comparisons do not end within {BOUND:?}: {open}"));
+            }
         }
         if !self.world.is_violated() {
             rest::check(self).await;
@@ -108,7 +123,7 @@ impl Simulation {
         lock(&self.slots).clone()
     }
 
-    fn store_of_new_process(&self, number: u64) -> FaultyStore {
+    pub(crate) fn store_of_new_process(&self, number: u64) -> FaultyStore {
         FaultyStore {
             inner: self.store.clone(),
             process: Process::new(number, Arc::clone(&self.world)),
@@ -134,7 +149,10 @@ impl Simulation {
     fn start(&self, store: &FaultyStore, shutdown: &Shutdown) {
         let world = &self.world;
         let name = WorkerId(format!("process {}", store.process.number));
-        let stores = Stores::new(store, store.clone());
+        let mut stores = Stores::new(store, store.clone());
+        if world.plan.drifts {
+            stores = stores.verifying(store);
+        }
         let derived = Some(Duration::from_secs(2));
         let mut builder = Engine::builder(stores).clock(Arc::new(world.clock)).derived(derived);
         let mut specs = Vec::new();
@@ -156,6 +174,10 @@ impl Simulation {
             {
                 let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(seconds));
                 specs.push(ScheduleSpec { entity, run_type, every });
+            }
+            if world.plan.drifts {
+                let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(60));
+                specs.push(ScheduleSpec { entity, run_type: RunType::Verify, every });
             }
         }
         let policy = RetryPolicy {
@@ -190,9 +212,32 @@ impl Simulation {
             .runs(runs)
             .lister(lister)
             .schedules(specs, scheduler)
+            .postponing(Arc::new({
+                let world = Arc::clone(world);
+                move |_| world.is_still()
+            }))
+            .verify(COMPARES)
             .build();
         let shutdown = shutdown.clone();
         tokio::spawn(async move { engine.run(shutdown).await });
+    }
+
+    /// Changes the mirror behind the engine's back, or requests a comparison that repairs.
+    async fn disturb_the_mirror(&self) {
+        let (world, dice) = (&self.world, &self.world.dice);
+        if !world.plan.drifts {
+            return;
+        }
+        if dice.permille(200) {
+            drift::plant(self);
+        }
+        if dice.permille(40) {
+            let kind = world.plan.kinds[dice.index(world.plan.kinds.len())];
+            // The request is refused while another comparison of the entity type is active.
+            if self.store.create(verification::request(kind, None, true)).await.is_ok() {
+                world.count("comparisons requested");
+            }
+        }
     }
 
     /// Kills a process, or stops it for a while, often for longer than its lease.

@@ -1,6 +1,10 @@
 //! The store as one process reaches it: through its gate, with faults, and with the planted bug.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tds_core::{
@@ -21,7 +25,12 @@ use tds_core::{
         NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease, RunPlan, SyncRun,
         SyncRunOperator,
     },
+    verify::{
+        DriftClass, EntityReport, LocalRecord, Look, MoneyDifference, Suspect, VerificationReport,
+        VerifiedRun, VerifyCounts, VerifyOperator, VerifyStore,
+    },
 };
+use time::OffsetDateTime;
 
 use crate::{bugs::Bug, kinds::KINDS, process::Process, source::OUTAGE, watch::Watch, world::World};
 
@@ -335,7 +344,96 @@ impl SyncRunOperator for FaultyStore {
     }
 
     async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
-        self.process.call("history", self.inner.history(entity)).await
+        self.process.call("history", SyncRunOperator::history(&self.inner, entity)).await
+    }
+}
+
+#[async_trait]
+impl VerifyStore for FaultyStore {
+    async fn local_records(
+        &self,
+        run: RunId,
+        schema: &MirrorSchema,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Vec<LocalRecord>> {
+        if self.has(Bug::TargetForgotten) {
+            return Ok(Vec::new());
+        }
+        self.process.call("local_records", self.inner.local_records(run, schema, after, limit)).await
+    }
+
+    async fn in_work(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
+        self.process.call("in_work", self.inner.in_work(entity, ids)).await
+    }
+
+    async fn suspect(&self, run: RunId, ids: &[RecordId]) -> Result<()> {
+        if self.has(Bug::SuspectsForgotten) && self.world.dice.permille(300) {
+            return Ok(());
+        }
+        self.process.call("suspect", self.inner.suspect(run, ids)).await?;
+        if self.has(Bug::SecondLookForgotten) {
+            let class = DriftClass::FieldDiff;
+            let drift = || Look::Drift { class, fields: Vec::new() };
+            let looks = ids.iter().map(|id| (Suspect::new(id.clone()), drift()));
+            self.inner.looked(run, &looks.collect::<Vec<_>>()).await?;
+        }
+        Ok(())
+    }
+
+    async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>> {
+        self.process.call("suspects", self.inner.suspects(run, limit)).await
+    }
+
+    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
+        for (suspect, look) in looks {
+            let note = || format!("of run {run} at {}: {look:?}", suspect.id);
+            self.world.note("look", [run.0.cast_unsigned(), 0], note);
+        }
+        self.process.call("looked", self.inner.looked(run, looks)).await
+    }
+
+    async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>> {
+        self.process.call("sample", self.inner.sample(run, size)).await
+    }
+
+    async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()> {
+        self.process.call("count", VerifyStore::count(&self.inner, run, counts)).await
+    }
+
+    async fn unreadable(&self, run: RunId, limit: usize) -> Result<(u64, Vec<(RecordId, String)>)> {
+        self.process.call("unreadable", self.inner.unreadable(run, limit)).await
+    }
+
+    async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {
+        self.process.call("differing", self.inner.differing(run)).await
+    }
+}
+
+#[async_trait]
+impl VerifyOperator for FaultyStore {
+    async fn report(&self, id: Option<RunId>, examples: usize) -> Result<Option<VerificationReport>> {
+        self.process.call("report", self.inner.report(id, examples)).await
+    }
+
+    async fn current(&self) -> Result<Vec<EntityReport>> {
+        self.process.call("current", self.inner.current()).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<RunId>> {
+        self.process.call("unfinished", self.inner.unfinished()).await
+    }
+
+    async fn repaired(&self, run: RunId, ids: &[RecordId]) -> Result<()> {
+        self.process.call("repaired", self.inner.repaired(run, ids)).await
+    }
+
+    async fn finish(&self, id: RunId, money: &[MoneyDifference]) -> Result<()> {
+        self.process.call("finish", self.inner.finish(id, money)).await
+    }
+
+    async fn history(&self, since: OffsetDateTime) -> Result<Vec<VerifiedRun>> {
+        self.process.call("history of verifications", VerifyOperator::history(&self.inner, since)).await
     }
 }
 

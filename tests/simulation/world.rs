@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) clock: SimClock,
     calm: AtomicBool,
+    /// True once no schedule starts runs any more.
+    still: AtomicBool,
     diary: Mutex<Diary>,
 }
 
@@ -56,6 +58,7 @@ impl World {
             plan,
             clock: SimClock(Instant::now()),
             calm: AtomicBool::new(false),
+            still: AtomicBool::new(false),
             diary: Mutex::new(diary),
         })
     }
@@ -67,6 +70,15 @@ impl World {
 
     pub(crate) fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true once no schedule starts runs any more.
+    pub(crate) fn is_still(&self) -> bool {
+        self.still.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn be_still(&self) {
+        self.still.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether a fault of this share strikes now, and counts the fault by its name.

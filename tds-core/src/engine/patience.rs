@@ -21,6 +21,8 @@ const CONTRADICTIONS: u32 = 6;
 const MISUNDERSTOOD: u32 = 12;
 /// The number of times that the source or a place of files may fail for one record.
 const TRIES: u32 = 3;
+/// The number of times that the source may fail for one of many records that are read together.
+const TRIES_OF_MANY: u32 = 6;
 
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
 /// cancellation or if the lease is lost.
@@ -67,6 +69,51 @@ impl Patience {
             Retry::Throttled { .. } | Retry::AuthPaused { .. } => (began.elapsed() >= longest).then_some(1),
         };
         self.wait(doing, ask, most).await
+    }
+
+    /// Asks the source for many records until there is an answer for each of them. A record has its own error as its
+    /// answer if the error is permanent, or after a few errors. While the source answers nobody, it is waited for.
+    /// `ask` takes the positions of the records that have no answer yet, and returns one answer for each of them.
+    pub(in crate::engine) async fn records<T, F>(
+        self,
+        doing: &str,
+        count: usize,
+        mut ask: impl FnMut(Vec<usize>) -> F,
+    ) -> Vec<Result<T>>
+    where
+        F: Future<Output = Vec<Result<T>>>,
+    {
+        let mut answers: Vec<Option<Result<T>>> = (0..count).map(|_| None).collect();
+        let (mut tries, mut failures) = (vec![0_u32; count], 0);
+        let unanswered = || Err(Error::internal("the source gave no answer for a record"));
+        loop {
+            let open: Vec<usize> = (0..count).filter(|place| answers[*place].is_none()).collect();
+            if open.is_empty() {
+                return answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect();
+            }
+            let mut given = ask(open.clone()).await.into_iter();
+            let mut waits = None;
+            for place in open {
+                let answer = given.next().unwrap_or_else(unanswered);
+                let is_final = match answer.as_ref().err().map(Error::retry) {
+                    None | Some(Retry::Permanent) => true,
+                    // The source answers nobody, which is not the fault of the record.
+                    Some(Retry::Throttled { .. } | Retry::AuthPaused { .. }) => false,
+                    Some(Retry::Transient { .. }) => {
+                        tries[place] += 1;
+                        tries[place] >= TRIES_OF_MANY
+                    }
+                };
+                match answer {
+                    Err(error) if !is_final => waits = Some(error),
+                    answer => answers[place] = Some(answer),
+                }
+            }
+            if let Some(error) = waits {
+                failures += 1;
+                self.pause(doing, failures, &error).await;
+            }
+        }
     }
 
     /// Asks a place of files until it answers, at most a few times.
@@ -116,18 +163,23 @@ impl Patience {
                 }
             }
             failures += 1;
-            let grown = WAITS.backoff(failures, 0.5);
-            let wait = match error.retry() {
-                Retry::Transient { retry_after } => grown.max(retry_after.unwrap_or_default()),
-                Retry::Permanent => grown,
-                // A throttled source states itself when to ask again.
-                Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
-            };
-            // A long pause is waited for in steps, so that the run notices a pause that ends early.
-            let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
-            tracing::warn!(run = %self.run, doing, error = %error.explain(self.wording), ?wait, "a run waits");
-            tokio::time::sleep(wait).await;
+            self.pause(doing, failures, &error).await;
         }
+    }
+
+    /// Waits after a failure.
+    async fn pause(self, doing: &str, failures: u32, error: &Error) {
+        let grown = WAITS.backoff(failures, 0.5);
+        let wait = match error.retry() {
+            Retry::Transient { retry_after } => grown.max(retry_after.unwrap_or_default()),
+            Retry::Permanent => grown,
+            // A throttled source states itself when to ask again.
+            Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
+        };
+        // A long pause is waited for in steps, so that the run notices a pause that ends early.
+        let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
+        tracing::warn!(run = %self.run, doing, error = %error.explain(self.wording), ?wait, "a run waits");
+        tokio::time::sleep(wait).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::{
+    mirror::FieldDifference,
     record::RecordId,
     runs::RunId,
     verify::{Finding, MoneyDifference, VerifyCounts},
@@ -21,6 +22,8 @@ pub(super) struct Verifications {
 #[derive(Clone, Default)]
 pub(super) struct SuspectState {
     pub(super) looks: u16,
+    /// The fields that differed at the last look.
+    pub(super) fields: Vec<FieldDifference>,
     pub(super) decided: Option<Decided>,
 }
 
@@ -28,6 +31,7 @@ pub(super) struct SuspectState {
 pub(super) enum Decided {
     Clean,
     InFlight,
+    Unreadable(String),
     Drift(Finding),
 }
 

@@ -48,8 +48,8 @@ impl Mirror for MemoryStore {
     ) -> Result<Option<RecordCount>> {
         let state = self.state();
         let live = || {
-            let own = state.records.iter().filter(|(key, _)| key.entity == schema.entity);
-            own.filter(|(_, known)| known.state.as_ref().is_some_and(|state| !state.deleted))
+            let of_entity = state.records.iter().filter(|(key, _)| key.entity == schema.entity);
+            of_entity.filter(|(_, known)| known.is_live())
         };
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let in_range = |column: &str, dates: DateRange| {
@@ -76,17 +76,23 @@ impl State {
             place.map_or(&[][..], Vec::as_slice)
         };
         let compare = |record: &Record| compare_record(record, row.map(|row| &row.fields), rows);
-        Difference::of(&read.content, self.presence(schema, &read.key), compare)
+        let presence = match &read.content {
+            // A record without a head row may have no rows at all, so it is never missing.
+            Content::Present(_) if schema.head.is_none() => Presence::Live,
+            _ => self.presence(schema, &read.key),
+        };
+        Difference::of(&read.content, presence, compare)
     }
 
-    /// Returns whether the target has a record. A record without a head row is live as long as it is not known to be
-    /// deleted, because it may have no rows at all.
+    /// Returns whether the target has a record. A record without a head row is live as long as it has child rows.
     fn presence(&self, schema: &MirrorSchema, key: &RecordKey) -> Presence {
-        let known = self.records.get(key);
-        let is_deleted = |known: &MirrorRecord| known.state.as_ref().is_some_and(|state| state.deleted);
-        match known {
-            Some(known) if schema.head.is_none() && is_deleted(known) => Presence::Deleted,
-            Some(_) if schema.head.is_none() => Presence::Live,
+        if schema.head.is_none() {
+            let is_own = |table: &str| schema.children.iter().any(|child| child.table == table);
+            let mut sets =
+                self.children.iter().filter(|((table, owner), _)| *owner == key.id && is_own(table));
+            return if sets.any(|(_, rows)| !rows.is_empty()) { Presence::Live } else { Presence::Missing };
+        }
+        match self.records.get(key) {
             Some(MirrorRecord { row: Some(row), .. }) if row.deleted_at.is_some() => Presence::Deleted,
             Some(MirrorRecord { row: Some(_), .. }) => Presence::Live,
             _ => Presence::Missing,
@@ -153,7 +159,10 @@ impl State {
             Verdict::Stale => return (Applied::Done(Outcome::Stale), None),
             Verdict::Unchanged => {
                 // Something other than the sync may have restored the row of a record that is known to be gone.
-                if read.content == Content::Absent && scope.writes_whole_rows() {
+                if read.content == Content::Absent
+                    && scope.writes_whole_rows()
+                    && self.presence(schema, &read.key) == Presence::Live
+                {
                     self.write_tombstone(schema, &read.key);
                 }
                 return (Applied::Done(Outcome::Unchanged), None);

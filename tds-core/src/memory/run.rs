@@ -75,17 +75,16 @@ impl SyncRun for MemoryStore {
         let began = run.row.started_at.unwrap_or(run.row.created_at);
         // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any case.
         let is_before = |time: OffsetDateTime| time < began || is_ahead(time, now);
-        let known = || {
-            let own = state.records.iter().filter(|(key, _)| key.entity == *entity);
-            own.filter_map(|(key, record)| Some((key, record, record.state.as_ref()?)))
+        let live = || {
+            let of_entity = state.records.iter().filter(|(key, _)| key.entity == *entity);
+            of_entity.filter(|(_, record)| record.is_live())
         };
-        let live = || known().filter(|(_, _, known)| !known.deleted);
-        let missing = live().filter(|(key, record, known)| {
+        let missing = live().filter(|(key, record)| {
             !run.listed.contains_key(&key.id)
                 && is_before(record.first_seen_at)
-                && is_before(known.observed.interval().ended)
+                && record.state.as_ref().is_some_and(|state| is_before(state.observed.interval().ended))
         });
-        let mut missing: Vec<RecordId> = missing.map(|(key, _, _)| key.id.clone()).collect();
+        let mut missing: Vec<RecordId> = missing.map(|(key, _)| key.id.clone()).collect();
         missing.sort();
         Ok((count(live().count()), missing))
     }

@@ -182,8 +182,16 @@ pub(super) struct Decided {
 
 /// What the mirror knows of a record.
 pub(super) struct MirrorRecord {
-    /// `None`: a local record got this id at the source, and was not read since.
+    /// `None` for a row that something other than the sync inserted, and for a local record that got this id at the source
+    /// and was not read since.
     pub(super) state: Option<SyncState>,
     pub(super) first_seen_at: OffsetDateTime,
     pub(super) row: Option<Row>,
+}
+
+impl MirrorRecord {
+    /// Returns true if the record is known and not known to be deleted.
+    pub(super) fn is_live(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| !state.deleted)
+    }
 }

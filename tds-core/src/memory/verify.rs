@@ -1,13 +1,13 @@
 //! Verifications in memory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
     MemoryStore,
-    findings::Decided,
+    findings::{Decided, SuspectState},
     state::{RunState, State},
 };
 use crate::{
@@ -59,24 +59,30 @@ impl VerifyStore for MemoryStore {
     async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>> {
         let state = self.state();
         let open = state.verifications.of(run).filter(|(_, suspect)| suspect.decided.is_none());
-        let mut open: Vec<Suspect> =
-            open.map(|(id, suspect)| Suspect { id: id.clone(), looks: suspect.looks }).collect();
+        let mut open: Vec<Suspect> = open
+            .map(|(id, it)| Suspect { id: id.clone(), looks: it.looks, fields: it.fields.clone() })
+            .collect();
         open.sort_by_key(|suspect| suspect.looks);
         open.truncate(limit);
         Ok(open)
     }
 
-    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()> {
+    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
         let mut state = self.state();
         let looked_at = state.now.0;
-        for (id, look) in looks {
+        for (Suspect { id, looks, .. }, look) in looks {
             let suspect = state.verifications.suspects.get_mut(&(run, id.clone()));
-            let Some(suspect) = suspect.filter(|suspect| suspect.decided.is_none()) else { continue };
+            let is_open = |suspect: &&mut SuspectState| suspect.decided.is_none() && suspect.looks == *looks;
+            let Some(suspect) = suspect.filter(is_open) else { continue };
             suspect.looks += 1;
             suspect.decided = match look {
-                Look::Again => None,
+                Look::Again { fields } => {
+                    suspect.fields.clone_from(fields);
+                    None
+                }
                 Look::Clean => Some(Decided::Clean),
                 Look::InFlight => Some(Decided::InFlight),
+                Look::Unreadable { error } => Some(Decided::Unreadable(error.clone())),
                 Look::Drift { class, fields } => Some(Decided::Drift(Finding {
                     id: id.clone(),
                     class: *class,
@@ -104,6 +110,18 @@ impl VerifyStore for MemoryStore {
     async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()> {
         self.state().verifications.counts.insert(run, counts);
         Ok(())
+    }
+
+    async fn unreadable(&self, run: RunId, limit: usize) -> Result<(u64, Vec<(RecordId, String)>)> {
+        let state = self.state();
+        let unreadable = state.verifications.of(run).filter_map(|(id, suspect)| match &suspect.decided {
+            Some(Decided::Unreadable(error)) => Some((id.clone(), error.clone())),
+            _ => None,
+        });
+        let mut unreadable: Vec<(RecordId, String)> = unreadable.collect();
+        let count = u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
+        unreadable.truncate(limit);
+        Ok((count, unreadable))
     }
 
     async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {
@@ -211,8 +229,10 @@ impl State {
             raw: known.and_then(|known| known.row.as_ref()).map(|row| row.raw.clone()),
             listed: run.listed.contains_key(&id),
             seen_since: known.is_some_and(|known| {
-                let observed = known.state.as_ref().map(|state| state.observed.interval().ended);
-                since(known.first_seen_at) || observed.is_some_and(since)
+                known
+                    .state
+                    .as_ref()
+                    .is_some_and(|state| since(known.first_seen_at) || since(state.observed.interval().ended))
             }),
             id,
         }
@@ -255,11 +275,15 @@ impl State {
             classes
         };
         let mut by_field = BTreeMap::new();
-        for field in findings.iter().flat_map(|finding| &finding.fields) {
-            *by_field.entry(column_of(field)).or_insert(0) += 1;
+        for finding in &findings {
+            // A finding counts once for each field, in however many child rows the field differs.
+            let fields: BTreeSet<String> = finding.fields.iter().map(column_of).collect();
+            fields.into_iter().for_each(|field| *by_field.entry(field).or_insert(0) += 1);
         }
         let in_flight = verifications.of(row.id);
-        let in_flight = in_flight.filter(|(_, it)| matches!(it.decided, Some(Decided::InFlight))).count();
+        let is_unknown =
+            |it: &SuspectState| matches!(it.decided, Some(Decided::InFlight | Decided::Unreadable(_)));
+        let in_flight = in_flight.filter(|(_, suspect)| is_unknown(suspect)).count();
         let repaired = findings.iter().filter(|finding| finding.repaired_at.is_some()).count();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         EntityReport {

@@ -24,6 +24,7 @@ pub mod settle;
 pub mod shared;
 mod suite;
 pub mod sweep;
+pub mod verify;
 
 pub use self::{
     harness::{Harness, OutboundStores, Runs, Stores},

@@ -66,7 +66,7 @@ pub struct EntityReport {
     pub entity: EntityType,
     /// The status of the run.
     pub status: RunStatus,
-    /// Why the run failed, if it failed.
+    /// Why the run failed, if it failed; which records could not be read, if there are such records.
     pub error: Option<String>,
     /// When the run was claimed for the first time. The oldest comparison of the report was made after this time.
     pub started_at: Option<OffsetDateTime>,
@@ -76,8 +76,8 @@ pub struct EntityReport {
     pub calls: i64,
     /// What was compared.
     pub counts: VerifyCounts,
-    /// The number of records that were still changing when they were looked at for the last time, so that nothing is
-    /// known about them.
+    /// The number of records about which nothing is known, because they were still changing when they were looked at for
+    /// the last time, or because the source does not return them in a form that can be read.
     pub in_flight: u64,
     /// The number of findings that are equal again.
     pub repaired: u64,

@@ -29,12 +29,22 @@ pub struct LocalRecord {
 }
 
 /// A record that looked different once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
     /// The id of the record at the source.
     pub id: RecordId,
     /// How often the record was looked at again.
     pub looks: u16,
+    /// The fields that differed at the last of these looks.
+    pub fields: Vec<FieldDifference>,
+}
+
+impl Suspect {
+    /// Creates a suspect that was not looked at again yet.
+    #[must_use]
+    pub fn new(id: RecordId) -> Self {
+        Self { id, looks: 0, fields: Vec::new() }
+    }
 }
 
 /// The result of another look at a suspect.
@@ -42,10 +52,18 @@ pub struct Suspect {
 pub enum Look {
     /// Both sides are equal.
     Clean,
-    /// The record is changing: it is looked at again later.
-    Again,
+    /// The record may be changing: it is looked at again later.
+    Again {
+        /// The fields that differ now.
+        fields: Vec<FieldDifference>,
+    },
     /// The record was still changing at the last look, so nothing is known about it.
     InFlight,
+    /// The source does not return the record in a form that can be read, so nothing is known about it.
+    Unreadable {
+        /// What went wrong.
+        error: String,
+    },
     /// The record differs.
     Drift {
         /// How the record differs.
@@ -85,14 +103,19 @@ pub trait VerifyStore: Send + Sync {
     /// Returns the next suspects that are not decided: those with the fewest looks first, then in the order of ids.
     async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>>;
 
-    /// Stores the results of looks. A look counts, whatever its result.
-    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()>;
+    /// Stores the results of looks at suspects, as [`VerifyStore::suspects`] returned them. A look counts, whatever its
+    /// result. A look at a suspect that was looked at in the meantime changes nothing.
+    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()>;
 
     /// Returns a random sample of the listed records of a run: the same for each call with this run.
     async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>>;
 
     /// Stores the counts of a run; they replace earlier counts.
     async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()>;
+
+    /// Returns the number of records that the source does not return in a form that can be read, and the first of them
+    /// in the order of their ids, each with what went wrong.
+    async fn unreadable(&self, run: RunId, limit: usize) -> Result<(u64, Vec<(RecordId, String)>)>;
 
     /// Returns the findings of a run that are not repaired, in the order of their ids.
     async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>>;

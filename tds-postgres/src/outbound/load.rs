@@ -41,10 +41,12 @@ const KNOWS_DETAIL: &str = "
 SELECT detail_hash IS NOT NULL FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2
 ";
 
-// The key of a record is that of its first change. Another local record may have had the record at the source before.
+// The key of a record is that of its first change. A record that the source has needs no key before. Another local
+// record may have had the record at the source before.
 const ADD_LINK: &str = "
 INSERT INTO tds_links (entity_type, local_id, zoho_id, key)
-SELECT $1, $2, CASE WHEN NOT EXISTS (SELECT FROM tds_links WHERE entity_type = $1 AND zoho_id = $3) THEN $3 END, o.key
+SELECT $1, $2, CASE WHEN NOT EXISTS (SELECT FROM tds_links WHERE entity_type = $1 AND zoho_id = $3) THEN $3 END,
+       COALESCE(o.key, gen_random_uuid())
   FROM tds_outbox AS o WHERE o.entity_type = $1 AND o.local_id = $2 AND o.status IN ('pending', 'conflict')
  ORDER BY o.id LIMIT 1
 ON CONFLICT DO NOTHING

@@ -34,21 +34,23 @@ ON CONFLICT DO NOTHING
 ";
 
 const SUSPECTS: &str = "
-SELECT zoho_id, looks FROM tds_verify_findings WHERE run_id = $1 AND state = 'suspect' ORDER BY looks, zoho_id LIMIT $2
+SELECT zoho_id, looks, fields FROM tds_verify_findings WHERE run_id = $1 AND state = 'suspect'
+ ORDER BY looks, zoho_id LIMIT $2
 ";
 
-// A decided suspect stays decided. The rows are locked in the order of ids, as all statements do that write several
+// A decided suspect stays decided, and a look counts once, however often it is stored. The rows are locked in the order of ids, as all statements do that write several
 // rows.
 const LOOKED: &str = "
 WITH look AS (
-  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[]) AS l (zoho_id, state, class, fields)),
+  SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::text[], $6::jsonb[], $7::text[])
+    AS l (zoho_id, looks, state, class, fields, error)),
 locked AS MATERIALIZED (
   SELECT f.zoho_id FROM tds_verify_findings f WHERE f.run_id = $1 AND f.zoho_id = ANY($2) AND f.state = 'suspect'
    ORDER BY f.zoho_id FOR UPDATE)
-UPDATE tds_verify_findings f SET state = look.state, class = look.class, fields = look.fields, looks = f.looks + 1,
-  looked_at = clock_timestamp()
+UPDATE tds_verify_findings f SET state = look.state, class = look.class, fields = look.fields, error = look.error,
+  looks = f.looks + 1, looked_at = clock_timestamp()
   FROM locked JOIN look ON look.zoho_id = locked.zoho_id
- WHERE f.run_id = $1 AND f.zoho_id = locked.zoho_id
+ WHERE f.run_id = $1 AND f.zoho_id = locked.zoho_id AND f.looks = look.looks
 ";
 
 // The hash depends on the run, so that each run has another sample.
@@ -60,6 +62,11 @@ const COUNT: &str = "
 INSERT INTO tds_verify_counts (run_id, source_records, target_records, compared, sampled) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (run_id) DO UPDATE SET source_records = excluded.source_records,
   target_records = excluded.target_records, compared = excluded.compared, sampled = excluded.sampled
+";
+
+const UNREADABLE: &str = "
+SELECT count(*) OVER (), zoho_id, error FROM tds_verify_findings
+ WHERE run_id = $1 AND state = 'in_flight' AND error IS NOT NULL ORDER BY zoho_id LIMIT $2
 ";
 
 const DIFFERING: &str = "
@@ -98,39 +105,59 @@ pub(super) async fn suspects(
     limit: usize,
 ) -> Result<Vec<Suspect>, sqlx::Error> {
     let found = sqlx::query_as(SUSPECTS).bind(run.0).bind(count_of(limit));
-    let found: Vec<(String, i16)> = found.fetch_all(database).await?;
-    let suspect = |(id, looks): (String, i16)| Suspect {
+    let found: Vec<(String, i16, Json<Vec<Fields>>)> = found.fetch_all(database).await?;
+    let suspect = |(id, looks, fields): (String, i16, Json<Vec<Fields>>)| Suspect {
         id: RecordId::new(id),
         looks: u16::try_from(looks).unwrap_or_default(),
+        fields: fields_of(fields),
     };
     Ok(found.into_iter().map(suspect).collect())
+}
+
+/// The result of a look as the table keeps it.
+struct Stored<'a> {
+    state: &'static str,
+    class: Option<&'static str>,
+    fields: &'a [FieldDifference],
+    error: Option<&'a str>,
+}
+
+impl<'a> Stored<'a> {
+    fn of(look: &'a Look) -> Self {
+        let state = |state| Self { state, class: None, fields: &[], error: None };
+        match look {
+            Look::Clean => state("clean"),
+            Look::Again { fields } => Self { fields, ..state("suspect") },
+            Look::InFlight => state("in_flight"),
+            Look::Unreadable { error } => Self { error: Some(error), ..state("in_flight") },
+            Look::Drift { class, fields } => Self { class: Some(class.as_str()), fields, ..state("drift") },
+        }
+    }
 }
 
 pub(super) async fn looked(
     database: &Database,
     run: RunId,
-    looks: &[(RecordId, Look)],
+    looks: &[(Suspect, Look)],
 ) -> Result<(), sqlx::Error> {
     if looks.is_empty() {
         return Ok(());
     }
-    let (mut ids, mut states) = (Vec::with_capacity(looks.len()), Vec::with_capacity(looks.len()));
-    let (mut classes, mut differences) = (Vec::with_capacity(looks.len()), Vec::with_capacity(looks.len()));
-    for (id, look) in looks {
-        let (state, class, fields) = match look {
-            Look::Clean => ("clean", None, &[][..]),
-            Look::Again => ("suspect", None, &[][..]),
-            Look::InFlight => ("in_flight", None, &[][..]),
-            Look::Drift { class, fields } => ("drift", Some(class.as_str()), fields.as_slice()),
-        };
-        ids.push(storable(id.as_str()));
-        states.push(state);
-        classes.push(class);
-        differences.push(Json(stored_fields(fields)));
-    }
-    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
-    let store = sqlx::query(LOOKED).bind(run.0).bind(ids).bind(states).bind(classes).bind(differences);
-    store.execute(database).await.map(drop)
+    let rows: Vec<Stored<'_>> = looks.iter().map(|(_, look)| Stored::of(look)).collect();
+    let ids: Vec<String> =
+        looks.iter().map(|(suspect, _)| storable(suspect.id.as_str()).into_owned()).collect();
+    let earlier = looks.iter().map(|(suspect, _)| i16::try_from(suspect.looks).unwrap_or(i16::MAX));
+    sqlx::query(LOOKED)
+        .bind(run.0)
+        .bind(ids)
+        .bind(earlier.collect::<Vec<i16>>())
+        .bind(rows.iter().map(|row| row.state).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.class).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| Json(stored_fields(row.fields))).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.error.map(|error| storable(error).into_owned())).collect::<Vec<_>>())
+        .execute(database)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn sample(
@@ -154,6 +181,17 @@ pub(super) async fn count(database: &Database, run: RunId, counts: VerifyCounts)
         .execute(database)
         .await
         .map(drop)
+}
+
+pub(super) async fn unreadable(
+    database: &Database,
+    run: RunId,
+    limit: usize,
+) -> Result<(u64, Vec<(RecordId, String)>), sqlx::Error> {
+    let found = sqlx::query_as(UNREADABLE).bind(run.0).bind(count_of(limit));
+    let found: Vec<(i64, String, String)> = found.fetch_all(database).await?;
+    let count = found.first().map_or(0, |(count, ..)| u64::try_from(*count).unwrap_or_default());
+    Ok((count, found.into_iter().map(|(_, id, error)| (RecordId::new(id), error)).collect()))
 }
 
 pub(super) async fn differing(

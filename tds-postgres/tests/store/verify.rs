@@ -16,7 +16,8 @@ use tds_core::{
         VerifyPart,
     },
     verify::{
-        DriftClass, LocalRecord, Look, MoneyDifference, VerifyCounts, VerifyOperator, VerifyStore as _,
+        DriftClass, LocalRecord, Look, MoneyDifference, Suspect, VerifyCounts, VerifyOperator,
+        VerifyStore as _,
     },
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
@@ -146,6 +147,10 @@ async fn a_page_of_a_large_table_is_found_by_the_index() {
     assert!(after - before < 2_000, "{} rows were read by a sequential scan", after - before);
 }
 
+fn suspect(id: &str) -> Suspect {
+    Suspect::new(RecordId::new(id))
+}
+
 fn drift(class: DriftClass, fields: &[(&str, serde_json::Value, serde_json::Value)]) -> Look {
     let field = |(field, source, target): &(&str, serde_json::Value, serde_json::Value)| FieldDifference {
         field: (*field).to_owned(),
@@ -180,11 +185,11 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
         ],
     );
     let looks = [
-        (RecordId::new("1"), Look::Again),
-        (RecordId::new("2"), Look::Clean),
-        (RecordId::new("3"), rate.clone()),
-        (RecordId::new("4"), drift(DriftClass::MissingLocal, &[])),
-        (RecordId::new("5"), Look::Clean),
+        (suspect("1"), Look::Again { fields: Vec::new() }),
+        (suspect("2"), Look::Clean),
+        (suspect("3"), rate.clone()),
+        (suspect("4"), drift(DriftClass::MissingLocal, &[])),
+        (suspect("5"), Look::Clean),
     ];
     store.looked(first.0, &looks).await.expect("stored");
     let found = store.suspects(first.0, 9).await.expect("suspects");
@@ -192,11 +197,9 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
     assert_eq!(found, [("a\u{fffd}b", 0), ("1", 1)], "those with the fewest looks come first");
     // What is decided stays decided.
     store.suspect(first.0, &suspects).await.expect("stored");
-    store
-        .looked(first.0, &[(RecordId::new("3"), Look::Clean), (RecordId::new("1"), Look::InFlight)])
-        .await
-        .expect("stored");
-    store.looked(first.0, &[(RecordId::new("a\0b"), Look::Clean)]).await.expect("stored");
+    let looked = Suspect { looks: 1, ..suspect("1") };
+    store.looked(first.0, &[(suspect("3"), Look::Clean), (looked, Look::InFlight)]).await.expect("stored");
+    store.looked(first.0, &[(suspect("a\0b"), Look::Clean)]).await.expect("stored");
     assert_eq!(store.suspects(first.0, 9).await.expect("suspects"), []);
     let differing = store.differing(first.0).await.expect("ids");
     assert_eq!(differing.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ids(["3", "4"]));

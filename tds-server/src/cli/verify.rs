@@ -37,8 +37,9 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Args)]
 #[command(args = flags(&[ENTITIES, VERIFY, ZOHO, WORKER, MIRROR, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server verify\n  \
     tds-server verify --entity products,stock --repair\n  tds-server verify --json > report.json\n\n\
-    Each record that differs is looked at a second time, at least a minute later unless it was quiet, before it is\n\
-    reported. Exit status 1: records differ and are not repaired, a check of money does not hold, or a run failed.\n\n\
+    Each record that differs is looked at a second time before it is reported, and again until a change of the last\n\
+    minute has arrived. Exit status 1: records differ and are not repaired, a check of money does not hold, a record\n\
+    could not be read from Zoho, or a run failed.\n\n\
     If a server uses the same database, the server executes the runs and this command waits for them. Ctrl-C stops the\n\
     command; the next verify or serve continues.")]
 pub(crate) struct VerifyArgs {

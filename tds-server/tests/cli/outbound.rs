@@ -6,6 +6,11 @@ use tds_zoho::testkit::{FakeZoho, sample};
 
 use crate::{program::Program, syncing};
 
+/// A record that was quiet for an hour is looked at for the second time at once.
+const AGE: &str = "UPDATE tds_sync_records SET observed_began = observed_began - interval '1 hour',
+    observed_ended = observed_ended - interval '1 hour', first_seen_at = first_seen_at - interval '1 hour',
+    detail_seen = detail_seen - interval '1 hour', volatile_seen = volatile_seen - interval '1 hour'";
+
 fn program(database: &TestDatabase) -> Program {
     Program::new().with("DATABASE_URL", database.url())
 }
@@ -162,7 +167,7 @@ async fn a_mode_is_switched_only_if_nothing_waits_and_nothing_differs() {
 
     database
         .execute(format!(
-            "SELECT set_config('tds.origin', 'remote', true); UPDATE erp.products SET name = 'by hand' WHERE zoho_id = '{id}'"
+            "{AGE}; SELECT set_config('tds.origin', 'remote', true); UPDATE erp.products SET name = 'by hand' WHERE zoho_id = '{id}'"
         ))
         .await;
     let ended = program.run(&switch).await;

@@ -6,7 +6,9 @@ use tds_core::{
     queue::WorkerId,
     record::RecordId,
     runs::{Checkpoint, PageCommit, RunId, SyncRun as _},
-    verify::{DriftClass, Look, MoneyDifference, VerifyCounts, VerifyOperator as _, VerifyStore as _},
+    verify::{
+        DriftClass, Look, MoneyDifference, Suspect, VerifyCounts, VerifyOperator as _, VerifyStore as _,
+    },
 };
 use tokio::time::Duration;
 
@@ -22,7 +24,7 @@ async fn complete(server: &Server, id: RunId) {
     let field =
         FieldDifference { field: "rate".to_owned(), source: json!(12.5), target: Value::String("x".into()) };
     let look = Look::Drift { class: DriftClass::FieldDiff, fields: vec![field] };
-    store.looked(id, &[(record, look)]).await.expect("stored");
+    store.looked(id, &[(Suspect::new(record), look)]).await.expect("stored");
     let counts = VerifyCounts { source_records: 3, target_records: 3, compared: 3, sampled: 200 };
     store.count(id, counts).await.expect("counted");
     let checkpoint = Checkpoint { pages: 1, ..Checkpoint::default() };

@@ -1,9 +1,11 @@
 //! The types that a contract consists of. The files of the entity types contain values of these types and little else.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tds_core::{mirror::MirrorSchema, outbound::LocalRecord, record::EntityType};
 
-use super::{answer::Answer, arrange, chosen::Chosen, findings::Findings};
+use super::{answer::Answer, arrange, call::Method, chosen::Chosen, findings::Findings};
 use crate::answer::Api;
 
 /// What may be written of an entity type, and with which calls. A contract states what differs from
@@ -78,6 +80,27 @@ impl Contract {
         answer: Answer { keys: &[], id_key: "" },
         finish: |_, _, _, _| {},
     };
+
+    /// Returns the OAuth scopes that the calls of the contract need.
+    #[must_use]
+    pub fn scopes(&self) -> BTreeSet<String> {
+        let created = self.create_scope.unwrap_or(self.scope);
+        let (creates, searches) = match self.idempotence {
+            Idempotence::UniqueField => (Method::Put, false),
+            Idempotence::Search { .. } => (Method::Post, true),
+        };
+        let deletes = matches!(self.removes, Removes::Delete { .. });
+        let acts = self.status.is_some() || matches!(self.removes, Removes::Delete { or: Some(_) });
+        let operations = [
+            (true, created, creates.operation()),
+            (searches, self.scope, Some("READ")),
+            (self.schema.is_none(), self.scope, Method::Put.operation()),
+            (acts, self.scope, Method::Post.operation()),
+            (deletes, self.scope, Method::Delete.operation()),
+        ];
+        let needed = operations.into_iter().filter(|(needed, ..)| *needed);
+        needed.filter_map(|(_, scope, operation)| Some(format!("{scope}.{}", operation?))).collect()
+    }
 }
 
 /// One column and the key of its value in a body.

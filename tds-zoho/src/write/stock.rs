@@ -12,9 +12,9 @@ use tds_core::{
 use super::{
     answer::Answer,
     contract::{Contract, Field, Form, Idempotence, Lines, Removes, Stamp},
-    documents::{DATE, LOCATION, PRODUCT_ID},
+    documents::{CUSTOM_FIELDS, DATE, LOCATION, PRODUCT_ID},
     local::present,
-    reasons::{NO_CALL, because},
+    reasons::because,
 };
 use crate::answer::Api;
 
@@ -40,11 +40,12 @@ pub(super) static STOCK: Contract = Contract {
         Field::new("reason", "reason", Form::Text(0)).required().at_creation(),
         Field::new("description", "description", Form::Text(0)).at_creation(),
         LOCATION.at_creation(),
+        CUSTOM_FIELDS.at_creation(),
     ],
-    read_only: &[
-        because("reference_number", "TDS writes its own key there, by which it finds the adjustment"),
-        because("custom_fields", NO_CALL),
-    ],
+    read_only: &[because(
+        "reference_number",
+        "TDS writes its own key there, by which it finds the adjustment",
+    )],
     lists: &[Lines {
         table: LINES,
         key: "line_items",

@@ -200,8 +200,8 @@ fn partly(id: RecordId, error: WriteError) -> WriteError {
     WriteError::Partly { id, error }
 }
 
-/// Returns true for the call that brings about a status that a record has already.
 impl Contract {
+    /// Returns true for the call that brings about a status that a record has already.
     fn is_reached(&self, call: &WriteCall, status: Option<&str>) -> bool {
         let (Some(own), Some(status), Purpose::Action(path)) = (&self.status, status, &call.purpose) else {
             return false;

@@ -167,3 +167,17 @@ fn known(contract: &Contract) -> Vec<&'static str> {
     let parts = contract.parts.iter().map(|part| part.column);
     fields.chain(locals).chain(others).chain(status).chain(parts).collect()
 }
+
+#[test]
+fn the_instructions_name_every_scope() {
+    let instructions = include_str!("../../../docs/zoho-setup.md");
+    let named: BTreeSet<&str> =
+        instructions.split(['`', ',', '\n']).filter(|part| !part.ends_with(".READ")).collect();
+    let scopes: BTreeSet<String> = contracts().flat_map(Contract::scopes).collect();
+    let needed = scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with(".READ"));
+    let documented = named.into_iter().filter(|part| part.starts_with("Zoho") && !part.contains(' '));
+    assert_eq!(documented.collect::<BTreeSet<_>>(), needed.collect());
+    for scope in scopes.iter().filter(|scope| scope.ends_with(".READ")) {
+        assert!(instructions.contains(scope.as_str()), "{scope}");
+    }
+}

@@ -61,8 +61,12 @@ impl Verifier {
         // A live record differs from an absent one.
         let live = self.mirror.compare(source.schema(), &absent).await?;
         let states = self.mirror.states(&report.entity, &ids).await?;
-        // The work of a repair that failed is a dead letter, and counts as work.
-        let in_work = self.store.in_work(&report.entity, &ids).await?;
+        // All repairs of a run without errors have worked, so work that is there now has another cause. A repair that
+        // failed is a dead letter, which counts as work.
+        let in_work = match report.status {
+            RunStatus::Completed => HashSet::new(),
+            _ => self.store.in_work(&report.entity, &ids).await?,
+        };
         let is_repaired = |finding: &&&Finding| {
             let is_live = live.contains_key(&finding.id);
             match (finding.class, states.get(&finding.id)) {

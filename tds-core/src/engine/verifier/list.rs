@@ -100,7 +100,10 @@ impl Verifying<'_> {
         for row in rows {
             let state = states.get(&row.id).filter(|state| !state.deleted);
             looks.push(match (state, self.decoded(row)) {
-                (_, Some(Ok(record))) if record.entity != self.lease.run.entity_type => RowLook::IdOnly,
+                // A record that belongs to the sibling must not be live here.
+                (state, Some(Ok(record))) if record.entity != self.lease.run.entity_type => {
+                    state.map_or(RowLook::IdOnly, |_| RowLook::Unclear)
+                }
                 (None, _) => RowLook::Missing,
                 (_, None) => RowLook::IdOnly,
                 (_, Some(Err(_))) => RowLook::Unclear,

@@ -79,14 +79,16 @@ impl Verifying<'_> {
         Ok(ids.into_iter().map(look).collect())
     }
 
-    /// Returns the record as it was accepted. The kept text is not up to date in two ways: in volatile columns, and in
-    /// columns that the list spells differently from the whole record.
+    /// Returns the record as it was accepted. The kept text is not up to date in volatile columns and, unless it is that
+    /// of the whole record, in columns that the list spells differently from the whole record.
     fn accepted(&self, state: &SyncState, record: &LocalRecord) -> Option<Result<Read>> {
         let json = record.raw.clone()?;
         let payload = SourcePayload { shape: Shape::Detail, observed: state.observed, json };
         Some(self.source.decode(&payload).map(|mut accepted| {
             accepted.volatile = Fields::new();
-            accepted.fields.retain(|name, _| !state.spelled.contains(name));
+            if state.detail_hash.is_none() || state.detail_version != state.version {
+                accepted.fields.retain(|name, _| !state.spelled.contains(name));
+            }
             accepted.id = record.id.clone();
             Read::of(accepted, Shape::Detail, state.observed)
         }))

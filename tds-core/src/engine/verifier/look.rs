@@ -11,8 +11,9 @@ use super::{
 use crate::{
     error::Result,
     guard::SyncState,
-    mirror::{Difference, Presence},
-    record::{Content, Observed, Read, RecordId},
+    mirror::{Difference, FieldDifference, Presence},
+    record::{Content, Observed, Read, RecordId, same_value},
+    runs::RunEnd,
     verify::{DriftClass, Look, Suspect},
 };
 
@@ -20,8 +21,10 @@ use crate::{
 const BATCH: usize = 100;
 /// A record that is still changing at its sixth look is reported as such.
 const LOOKS: u16 = 6;
+/// The number of unreadable records that the run names.
+const MESSAGES: usize = 3;
 /// The number of waits after which a change is no longer young.
-const WAITS: u32 = 4;
+pub(super) const WAITS: u32 = 4;
 
 impl Verifying<'_> {
     /// Looks at every suspect until it is decided. Returns what is next.
@@ -32,7 +35,7 @@ impl Verifying<'_> {
         let mut waited_for = 0;
         loop {
             let mut batch = self.suspects(BATCH).await?;
-            let Some(looks) = batch.first().map(|suspect| suspect.looks) else { return Ok(Phase::Repair) };
+            let Some(looks) = batch.first().map(|suspect| suspect.looks) else { break };
             // One wait is enough for all suspects with as many looks.
             if looks > waited_for {
                 tokio::time::sleep(self.verifier.settings.quiet / WAITS).await;
@@ -41,6 +44,29 @@ impl Verifying<'_> {
             batch.retain(|suspect| suspect.looks == looks);
             self.look_at(&batch).await?;
         }
+        // Before the repairs are enqueued, which may fail too.
+        if let Some((failed, reason)) = self.unreadable().await? {
+            let end = RunEnd::RecordsFailed { failed, reason };
+            let store = || self.verifier.runs.end_run(self.lease.run.id, self.lease.token, end.clone());
+            self.patience().store("storing which records cannot be read", store).await?;
+        }
+        Ok(Phase::Repair)
+    }
+
+    /// Returns the number of records that cannot be read, and what went wrong.
+    pub(super) async fn unreadable(&self) -> Result<Option<(usize, String)>> {
+        let look = || self.verifier.store.unreadable(self.lease.run.id, MESSAGES);
+        let (count, first) = self.patience().store("reading which records cannot be read", look).await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let first: Vec<String> = first.into_iter().map(|(id, error)| format!("{id}: {error}")).collect();
+        let reason = format!(
+            "{count} records of {} could not be compared, because they could not be read from the source: {}",
+            self.lease.run.entity_type,
+            first.join("; ")
+        );
+        Ok(Some((usize::try_from(count).unwrap_or(usize::MAX), reason)))
     }
 
     async fn suspects(&self, limit: usize) -> Result<Vec<Suspect>> {
@@ -59,26 +85,25 @@ impl Verifying<'_> {
             in_work_before.contains(id) || in_work.contains(id) || before.get(id) != states.get(id)
         };
         let now = self.verifier.clock.now();
-        let looks: Vec<(RecordId, Look)> = found
+        let looks: Vec<(Suspect, Look)> = found
             .into_iter()
             .zip(suspects)
             .map(|((id, found), suspect)| {
                 let look = match found {
-                    // A record that cannot be read is a matter of its own, which the queue reports as a dead letter.
-                    Err(_) => Look::InFlight,
+                    Err(error) => Look::Unreadable { error: error.explain(self.verifier.wording) },
                     Ok((_, None)) => Look::Clean,
                     Ok((read, Some(difference))) => {
                         let moment = Moment {
                             state: states.get(&id),
                             is_moving: is_moving(&id),
-                            looks: suspect.looks,
+                            suspect,
                             now,
                             quiet: self.verifier.settings.quiet,
                         };
                         moment.judge(&read, difference)
                     }
                 };
-                (id, look)
+                (suspect.clone(), look)
             })
             .collect();
         self.store(&looks).await
@@ -90,7 +115,7 @@ impl Verifying<'_> {
         self.patience().store("looking for work on records", ask).await
     }
 
-    pub(super) async fn store(&self, looks: &[(RecordId, Look)]) -> Result<()> {
+    pub(super) async fn store(&self, looks: &[(Suspect, Look)]) -> Result<()> {
         let store = || self.verifier.store.looked(self.lease.run.id, looks);
         self.patience().store("storing what a look showed", store).await
     }
@@ -101,8 +126,8 @@ pub(super) struct Moment<'a> {
     pub(super) state: Option<&'a SyncState>,
     /// The queue has work on the record, or the record was written during the look.
     pub(super) is_moving: bool,
-    /// How often the record was looked at before.
-    pub(super) looks: u16,
+    /// The record, with what the look before showed.
+    pub(super) suspect: &'a Suspect,
     pub(super) now: OffsetDateTime,
     pub(super) quiet: Duration,
 }
@@ -121,14 +146,15 @@ impl Moment<'_> {
         };
         let changes = self.is_moving || version.is_some_and(is_young) || self.state.is_some_and(seen_later);
         // The source moves volatile values, and deletes records, without a version that tells when. The change may be on
-        // its way, so it is looked at once more.
+        // its way, so two looks have to show the same difference.
         let is_timed = version.is_some() && shows_timed(read, &difference);
-        if changes && self.looks + 1 >= LOOKS {
-            Look::InFlight
-        } else if changes || !is_timed && self.looks == 0 {
-            Look::Again
-        } else {
+        let is_seen_twice = || self.suspect.looks > 0 && are_equal(&self.suspect.fields, &difference.fields);
+        if !changes && (is_timed || is_seen_twice()) {
             Look::Drift { class: self.class(read, &difference), fields: difference.fields }
+        } else if self.suspect.looks + 1 >= LOOKS {
+            Look::InFlight
+        } else {
+            Look::Again { fields: difference.fields }
         }
     }
 
@@ -140,6 +166,16 @@ impl Moment<'_> {
             (Presence::Live, _) => DriftClass::FieldDiff,
         }
     }
+}
+
+/// Returns true if two looks showed the same values. The store may spell the values of the earlier look differently.
+fn are_equal(earlier: &[FieldDifference], now: &[FieldDifference]) -> bool {
+    let is_same = |(one, other): (&FieldDifference, &FieldDifference)| {
+        one.field == other.field
+            && same_value(&one.source, &other.source)
+            && same_value(&one.target, &other.target)
+    };
+    earlier.len() == now.len() && earlier.iter().zip(now).all(is_same)
 }
 
 /// Returns true if a difference is in a value that changes together with the version.

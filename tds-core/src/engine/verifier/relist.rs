@@ -2,14 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Verifying, list::RowLook, local::LocalLook, position::Position};
+use super::{Verifying, list::RowLook, local::LocalLook, look::WAITS, position::Position};
 use crate::{
     engine::lister::{deletion_limit, last_of_each},
     error::Result,
     mirror::Presence,
     record::RecordId,
-    verify::{DriftClass, LocalRecord, Look},
+    source::Listed,
+    verify::{DriftClass, LocalRecord, Look, Suspect},
 };
+
+/// The suspects that are not decided.
+type Open = HashMap<RecordId, Suspect>;
 
 /// So many suspects are always read one by one.
 const FEW: usize = 50;
@@ -28,18 +32,21 @@ impl Verifying<'_> {
     pub(super) async fn relist(&self, position: &Position) -> Result<()> {
         let look = || self.verifier.store.suspects(self.lease.run.id, usize::MAX);
         let suspects = self.patience().store("reading the records to look at again", look).await?;
-        let mut open: HashSet<RecordId> = suspects.into_iter().map(|suspect| suspect.id).collect();
+        let mut open: Open = suspects.into_iter().map(|suspect| (suspect.id.clone(), suspect)).collect();
         tracing::warn!(
             run = %self.lease.run.id, entity = %self.lease.run.entity_type, records = open.len(),
             "many records look different; the list is read once more"
         );
+        // A change that is on its way arrives meanwhile.
+        tokio::time::sleep(self.verifier.settings.quiet / WAITS).await;
         let mut listed = HashSet::new();
         let mut cursor = None;
         loop {
             let page = self.page(cursor).await?;
             let mut rows = last_of_each(page.rows);
-            rows.retain(|row| open.contains(&row.id));
+            rows.retain(|row| open.contains_key(&row.id));
             listed.extend(rows.iter().map(|row| row.id.clone()));
+            rows.retain(|row| !self.is_young(row));
             let looks = rows.iter().map(|row| row.id.clone()).zip(self.compare_rows(&rows).await?);
             self.decide(looks.filter_map(|(id, look)| Some((id, drift_of_row(look)?))).collect(), &mut open)
                 .await?;
@@ -51,19 +58,22 @@ impl Verifying<'_> {
         self.relook_at_target(&listed, position, &mut open).await
     }
 
+    /// Returns true if the record changed a moment ago, so that the change may still be on its way.
+    fn is_young(&self, row: &Listed) -> bool {
+        row.version.is_some_and(|version| self.verifier.clock.now() - version < self.verifier.settings.quiet)
+    }
+
     /// Stores the decisions about records that nothing changes at the moment.
-    async fn decide(&self, found: HashMap<RecordId, Look>, open: &mut HashSet<RecordId>) -> Result<()> {
+    async fn decide(&self, found: HashMap<RecordId, Look>, open: &mut Open) -> Result<()> {
         let ids: Vec<RecordId> = found.keys().cloned().collect();
         if ids.is_empty() {
             return Ok(());
         }
         let in_work = self.in_work(&ids).await?;
-        let mut looks: Vec<(RecordId, Look)> =
-            found.into_iter().filter(|(id, _)| !in_work.contains(id)).collect();
-        looks.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for (id, _) in &looks {
-            open.remove(id);
-        }
+        let at_rest = found.into_iter().filter(|(id, _)| !in_work.contains(id));
+        let mut looks: Vec<(Suspect, Look)> =
+            at_rest.filter_map(|(id, look)| Some((open.remove(&id)?, look))).collect();
+        looks.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
         self.store(&looks).await
     }
 
@@ -72,7 +82,7 @@ impl Verifying<'_> {
         &self,
         listed: &HashSet<RecordId>,
         position: &Position,
-        open: &mut HashSet<RecordId>,
+        open: &mut Open,
     ) -> Result<()> {
         let (mut after, mut gone) = (None, Vec::new());
         loop {
@@ -82,7 +92,7 @@ impl Verifying<'_> {
                 self.patience().store("reading records of the target", read).await?;
             let Some(last) = records.last().map(|record| record.id.clone()) else { break };
             after = Some(last);
-            records.retain(|record| open.contains(&record.id));
+            records.retain(|record| open.contains_key(&record.id));
             let unlisted =
                 records.iter().filter(|it| !it.listed && !it.seen_since && !listed.contains(&it.id));
             gone.extend(unlisted.map(|record| record.id.clone()));

@@ -47,12 +47,14 @@ impl Verifying<'_> {
 
     async fn hold(&self, ids: Vec<RecordId>, limit: i64) -> Result<()> {
         let run = &self.lease.run;
+        let unreadable = self.unreadable().await?.map(|(_, reason)| format!(". {reason}"));
         let reason = format!(
             "the source does not have {} records of {} that the target has. More than {limit} at once are marked as \
-             deleted only after an operator has checked them at the source; {}",
+             deleted only after an operator has checked them at the source; {}{}",
             ids.len(),
             run.entity_type,
-            (self.verifier.wording)(&Hint::ConfirmDeletions(run.id))
+            (self.verifier.wording)(&Hint::ConfirmDeletions(run.id)),
+            unreadable.unwrap_or_default()
         );
         let end = RunEnd::DeletionsHeld { ids, reason };
         let hold = || self.verifier.runs.end_run(run.id, self.lease.token, end.clone());

@@ -6,7 +6,7 @@ use super::{
     position::{Phase, Position},
 };
 use crate::{
-    error::{Error, Result, Retry},
+    error::Result,
     mirror::Difference,
     record::{Content, Read, RecordId},
 };
@@ -48,34 +48,17 @@ impl Verifying<'_> {
         ids: &[RecordId],
     ) -> Result<Vec<(RecordId, Result<(Read, Option<Difference>)>)>> {
         let lane = self.lease.run.run_type.lane();
-        let mut reads: Vec<Option<Result<Read>>> = ids.iter().map(|_| None).collect();
-        loop {
-            let open: Vec<usize> = (0..ids.len()).filter(|index| reads[*index].is_none()).collect();
-            if open.is_empty() {
-                break;
-            }
-            let wanted: Vec<RecordId> = open.iter().map(|index| ids[*index].clone()).collect();
-            // A verdict on one record is an answer; anything else makes the whole call wait.
-            let ask = || async {
-                let answers = self.source.fetch(&wanted, lane).await;
-                let waits =
-                    |answer: &Result<Read>| answer.as_ref().err().filter(|error| !is_verdict(error)).cloned();
-                match answers.iter().all(|answer| waits(answer).is_some()) {
-                    true => Err(answers.iter().find_map(waits).unwrap_or_else(unanswered)),
-                    false => Ok(answers),
-                }
-            };
-            let answers = self.patience().source("reading whole records", ask).await?;
-            for (index, answer) in open.into_iter().zip(answers) {
-                let answer = answer.map(|read| self.own(read));
-                reads[index] = Some(answer).filter(|answer| answer.as_ref().err().is_none_or(is_verdict));
-            }
-        }
-        let good: Vec<Read> = reads.iter().flatten().flatten().cloned().collect();
+        let ask = |open: Vec<usize>| async move {
+            let wanted: Vec<RecordId> = open.into_iter().map(|place| ids[place].clone()).collect();
+            self.source.fetch(&wanted, lane).await
+        };
+        let answers = self.patience().records("reading whole records", ids.len(), ask).await;
+        let reads: Vec<Result<Read>> =
+            answers.into_iter().map(|answer| answer.map(|read| self.own(read))).collect();
+        let good: Vec<Read> = reads.iter().flatten().cloned().collect();
         let compare = || self.verifier.mirror.compare(self.source.schema(), &good);
         let mut differing = self.patience().store("comparing whole records with the target", compare).await?;
-        let result = |(id, read): (&RecordId, Option<Result<Read>>)| {
-            let read = read.unwrap_or_else(|| Err(unanswered()));
+        let result = |(id, read): (&RecordId, Result<Read>)| {
             (id.clone(), read.map(|read| (read, differing.remove(id))))
         };
         Ok(ids.iter().zip(reads).map(result).collect())
@@ -90,12 +73,4 @@ impl Verifying<'_> {
         read.key.entity.clone_from(entity);
         read
     }
-}
-
-fn is_verdict(error: &Error) -> bool {
-    matches!(error.retry(), Retry::Permanent)
-}
-
-fn unanswered() -> Error {
-    Error::internal("the source gave no answer for a record")
 }

@@ -50,16 +50,26 @@ pub(super) fn merge_rows<'a>(
     };
     let compared: BTreeSet<&str> = shown.collect::<BTreeSet<_>>().into_iter().filter(is_compared).collect();
     let is_touched = stance.is_touched(name);
-    // Without a base, the target's rows count as a whole.
-    let base = base.unwrap_or(if is_touched { source } else { target });
-    let pairs = pair(base, target, source, &|column| compared.contains(column));
+    let pairs = pair(base.unwrap_or_default(), target, source, &|column| compared.contains(column));
     let table = Table { name, compared, identity: pairs.identity, is_writable, is_touched };
     let mut merged = Merged::default();
     for key in &pairs.order {
         let row = |rows: &BTreeMap<String, &'a Fields>| rows.get(key).copied();
-        match (row(&pairs.base), row(&pairs.target), row(&pairs.source)) {
+        let (ours, theirs) = (row(&pairs.target), row(&pairs.source));
+        // Without a base, the target's rows count as a whole if they were touched, and otherwise the source's.
+        let before = match base {
+            Some(_) => row(&pairs.base),
+            None if is_touched => theirs,
+            None => ours,
+        };
+        match (before, ours, theirs) {
             (before, Some(ours), Some(theirs)) => {
-                table.fields(key, (before, ours, theirs), stance, (&mut merged, merge));
+                table.fields(
+                    key,
+                    (before.filter(|_| base.is_some()), ours, theirs),
+                    stance,
+                    (&mut merged, merge),
+                );
             }
             versions => table.whole_row(key, versions, stance, (&mut merged, merge)),
         }
@@ -126,7 +136,9 @@ impl Table<'_> {
         for (column, source) in theirs {
             remote_row.insert(column.clone(), source.clone());
             let Some(target) = ours.get(column).filter(|_| column != POSITION) else { continue };
-            let unknown = if self.is_touched { source } else { target };
+            // A row that is not in the base is new on both sides, or there is no base: a column without a value was
+            // not entered.
+            let unknown = if self.is_touched && !target.is_null() { source } else { target };
             let base = before.and_then(|row| row.get(column)).unwrap_or(unknown);
             let place = format!("{}[{key}].{column}", self.name);
             let versions = Versions { field: &place, base, target, source };

@@ -23,6 +23,7 @@ use crate::{
     },
     record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey},
     runs::{SyncRun, SyncRunOperator},
+    verify::{VerifyOperator, VerifyStore},
 };
 
 /// The traits of one fresh store.
@@ -39,6 +40,8 @@ pub struct Stores {
     pub mirror: Arc<dyn Mirror>,
     pub shared: Arc<dyn SharedState>,
     pub calls: Arc<dyn CallLog>,
+    pub verify: Arc<dyn VerifyStore>,
+    pub verify_operator: Arc<dyn VerifyOperator>,
     /// `None`: the store has no histories, and their cases are not run.
     pub history: Option<Arc<dyn RecordHistory>>,
     /// `None`: the store has no outbox, and its cases are not run.
@@ -65,7 +68,7 @@ impl Stores {
     pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
     where
         S: Inbox + InboxOperator + Queue + QueueOperator + QueueMaintenance + Clone + 'static,
-        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog,
+        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog + VerifyStore + VerifyOperator,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -78,7 +81,9 @@ impl Stores {
             schedule: store.clone(),
             mirror: Arc::new(mirror),
             shared: store.clone(),
-            calls: store,
+            calls: store.clone(),
+            verify: store.clone(),
+            verify_operator: store,
             history: None,
             outbound: None,
         }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::{
     Harness, budget, costs, derived, history, inbox, lists, mirror, operator, outbound, queue, races,
-    renewal, run, schedule, settle, shared, sweep,
+    renewal, run, schedule, settle, shared, sweep, verify,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -310,6 +310,21 @@ macro_rules! conformance_list {
             entries_come_newest_first_and_filters_select_them,
             an_entry_shows_the_item_of_its_push,
             a_push_that_an_operator_discards_discards_its_changes,
+        );
+        $crate::$each!($make, verify:
+            every_live_record_is_on_one_page_in_the_order_of_ids,
+            a_local_record_tells_what_the_source_sent_and_what_the_run_saw,
+            a_record_without_a_head_row_is_live_as_long_as_it_has_child_rows,
+            work_that_has_not_ended_and_dead_letters_are_in_work,
+            a_record_is_a_suspect_of_a_run_once_and_stays_decided,
+            suspects_with_the_fewest_looks_come_first,
+            a_look_that_is_stored_twice_counts_once,
+            records_that_cannot_be_read_are_in_flight_and_say_why,
+            the_sample_of_a_run_is_the_same_each_time_and_has_listed_records_only,
+            a_report_says_what_was_compared_and_found,
+            a_verification_is_unfinished_until_it_was_completed,
+            the_history_and_the_current_reports_are_of_ended_runs,
+            the_item_of_a_later_page_is_waited_for_although_its_record_was_listed_before,
         );
     };
 }

@@ -68,7 +68,7 @@ wire! {
         run_id: i64 = entity.run.0,
         #[schema(inline, value_type = SyncStatus)]
         status: &'static str = entity.status.as_str(),
-        /// Why the run failed
+        /// Why the run failed, or which records could not be read from Zoho
         error: Option<String> = entity.error.clone(),
         #[serde(with = "time::serde::rfc3339::option")]
         started_at: Option<OffsetDateTime>,
@@ -87,7 +87,7 @@ wire! {
         /// If no record of the sample differed: the largest share of all records that may differ in what only a whole
         /// record shows, in percent, with a confidence of 95 percent
         sample_bound_percent: Option<f64> = sample_bound_percent(entity.counts.sampled),
-        /// Records that were still changing at the last look
+        /// Records about which nothing is known: they were still changing at the last look, or could not be read from Zoho
         in_flight: u64,
         /// Records that differed and are equal again
         repaired: u64,

@@ -27,7 +27,7 @@ const MOST_PAGES: u32 = 5_000;
 impl ZohoWriter {
     fn request(&self, call: WriteCall) -> Call {
         let write =
-            call.writes().then(|| Write { method: call.method, headers: call.headers, body: call.body });
+            call.writes().then_some(Write { method: call.method, headers: call.headers, body: call.body });
         let (api, scope, path, query) = (call.api, call.scope, call.path, call.query);
         let entity = Some(self.contract.entity.clone());
         Call { api, scope, path, query, lane: Lane::Outbound, entity, write }

@@ -1,5 +1,4 @@
 //! A verification over the store in memory finds each kind of drift, repairs it, and then finds none.
-#![cfg(feature = "testkit")]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
