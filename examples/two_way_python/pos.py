@@ -118,7 +118,15 @@ async def receive(payment: Payment, db: Db) -> dict[str, Any]:
 
 @app.delete("/orders/{invoice_id}", status_code=204)
 async def cancel(invoice_id: int, db: Db) -> None:
-    """Cancels a sale. Zoho deletes the invoice, or makes it void if something was paid."""
+    """Cancels a sale. Zoho deletes no invoice that something was paid on: the payment has to go first."""
+    paid = await db.execute(
+        """SELECT FROM erp.customer_payment_allocations AS a
+           JOIN erp.live_customer_payments AS p ON p.id = a.payment_id OR p.zoho_id = a.payment_zoho_id
+           WHERE a.document_id = %s""",
+        (invoice_id,),
+    )
+    if paid.rowcount:
+        raise HTTPException(409, "something was paid on it: delete the payment first")
     await one(
         db,
         "UPDATE erp.invoices SET deleted_at = now() WHERE id = %s AND deleted_at IS NULL RETURNING id",

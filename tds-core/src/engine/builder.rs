@@ -159,6 +159,7 @@ impl EngineBuilder {
             source,
             writer,
             clock: Arc::clone(&self.clock),
+            follow: self.derived.map(|slot| FollowSettings { slot, entities: Arc::clone(&self.followed) }),
         };
         self.worker.registry = self.worker.registry.with_handler(Arc::new(handler));
         self

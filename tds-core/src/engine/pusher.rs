@@ -22,14 +22,14 @@ use async_trait::async_trait;
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    handler::{EntityHandler, Handled},
+    handler::{EntityHandler, FollowSettings, Handled},
     mirror::Mirror,
     outbound::{
         LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Settled, Settlement, Writable, WriteError,
         Written, differing,
     },
     queue::{Claimed, Direction, Lane, Outcome},
-    record::{Cause, Content, EntityType, Origin, Read, Record, RecordId},
+    record::{Cause, Content, EntityType, Follow, Origin, Read, Record, RecordId},
     source::Source,
 };
 
@@ -47,6 +47,8 @@ pub struct PushHandler {
     pub(super) source: Option<Arc<dyn Source>>,
     pub(super) writer: Arc<dyn RemoteWriter>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How the records are read again whose derived values a push moves; `None`: they are not.
+    pub(super) follow: Option<FollowSettings>,
 }
 
 /// A push that is being handled.
@@ -182,6 +184,14 @@ impl Pushing<'_> {
     async fn apply(&self, mut read: Read) -> Result<()> {
         let Some(source) = &self.handler.source else { return Ok(()) };
         read.cause = Some(Cause { item: self.item.id, event: None, origin: Origin::Push, by_run: false });
+        // The source announces the write as well, but then nothing differs any more, and nothing is moved.
+        let follow = self.handler.follow.clone();
+        read.follow = follow.map(|FollowSettings { slot, entities }| Follow {
+            slot,
+            entities,
+            is_derived: false,
+            look_again: None,
+        });
         let applied = self.handler.mirror.apply(source.schema(), vec![read]).await;
         applied.into_iter().next().unwrap_or_else(|| Err(Error::internal("the read has no result"))).map(drop)
     }
