@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use tds_zoho::{entities::Catalogue, write::contracts};
+use tds_zoho::entities::Catalogue;
 
 use crate::program::Program;
 
@@ -38,21 +38,6 @@ async fn every_documented_variable_has_a_flag_on_serve() {
     });
     for variable in variables {
         assert!(help.contains(&format!("<{variable}>")), "serve has no flag for {variable}");
-    }
-}
-
-#[test]
-fn the_setup_of_zoho_names_the_scopes_of_everything_that_is_written() {
-    let setup = document("docs/zoho-setup.md");
-    for contract in contracts() {
-        for scope in [Some(contract.scope), contract.create_scope].into_iter().flatten() {
-            for operation in ["CREATE", "UPDATE", "DELETE"] {
-                assert!(
-                    setup.contains(&format!("{scope}.{operation}")),
-                    "docs/zoho-setup.md lacks {scope}.{operation}"
-                );
-            }
-        }
     }
 }
 
