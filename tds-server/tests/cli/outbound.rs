@@ -139,7 +139,10 @@ async fn local_changes_and_conflicts_are_shown_and_conflicts_are_decided() {
 #[tokio::test]
 async fn a_mode_is_switched_only_if_nothing_waits_and_nothing_differs() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
-    let id = zoho.put_item(sample::item(1));
+    // The version is old enough as well.
+    let mut item = sample::item(1);
+    item["last_modified_time"] = json!("2026-11-20T12:00:00+0300");
+    let id = zoho.put_item(item);
     let program = syncing::program(&zoho, &database);
     program.done(&["bulk-sync", "--entity", "products", "--mode", "full"]).await;
     let switch = ["mode", "switch", "products", "bidirectional", "--wait", "1s"];
