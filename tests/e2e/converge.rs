@@ -232,14 +232,21 @@ async fn mirror(shop: &Shop) -> HashMap<&'static str, Vec<Value>> {
     for (table, owner, head) in CHILDREN {
         let live = format!("{owner} IN (SELECT zoho_id FROM erp.{head} WHERE deleted_at IS NULL)");
         let rows = format!("(SELECT * FROM erp.{table} WHERE {live})");
-        tables.insert(table, bare(shop.rows(&rows, "to_jsonb(t) - 'id'").await));
+        tables.insert(table, bare(shop.rows(&rows, &format!("to_jsonb(t) - {LOCAL}")).await));
     }
     tables
 }
 
+/// The columns with local ids, which depend on the order in which records arrived.
+const LOCAL: &str =
+    "ARRAY['id', 'customer_id', 'vendor_id', 'product_id', 'document_id', 'payment_id', 'price_list_id']";
+
 fn bare(mut rows: Vec<Value>) -> Vec<Value> {
     for row in rows.iter_mut().filter_map(Value::as_object_mut) {
-        row.retain(|column, _| !matches!(column.as_str(), "id" | "synced_at" | "balance_seen_at" | "raw"));
+        row.retain(|column, _| {
+            !matches!(column.as_str(), "synced_at" | "balance_seen_at" | "raw")
+                && !LOCAL.contains(&format!("'{column}'"))
+        });
     }
     rows
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{Database, db::session::Tx, queue::fold as queue};
 
 /// Marks the transaction as one of the mirror, for triggers that catch local changes.
-const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
+pub(super) const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
 
 /// Reads of one entity type, at most one per record.
 pub(super) struct Batch<'a> {
@@ -122,6 +122,10 @@ impl Batch<'_> {
         seen::write(&mut tx, self.schema, self.tables, &moved).await?;
         self.follow(&mut tx, &judged, &states, &next).await?;
         tx.commit().await?;
+        let new: Vec<&str> =
+            written.iter().filter(|(_, row)| row.inserted).map(|(id, _)| id.as_str()).collect();
+        let all: Vec<&str> = written.keys().map(String::as_str).collect();
+        references::fill(database, self.schema, &new, &all).await;
         for Judged { read, verdict, .. } in &judged {
             report_unusual(states.get(&read.key.id), read, *verdict);
         }
@@ -214,9 +218,6 @@ impl Batch<'_> {
             written.extend(rows.upsert(tx, all_new).await?.into_iter().map(of_row));
         }
         if let Some((table, columns)) = head {
-            let new: Vec<&str> =
-                written.iter().filter(|(_, row)| row.inserted).map(|(id, _)| id.as_str()).collect();
-            references::arrived(tx, table, &new).await?;
             head::tombstone(tx, table, columns, &gone).await?;
         }
         for child in self.schema.children {

@@ -3,7 +3,13 @@
 //! A record that was born in the ERP has no id at the source at first. Programs refer to it by its local id, and TDS
 //! fills in the id at the source. Of a record that came from the source, TDS fills in the local id.
 
-use crate::db::{quote, session::Tx};
+use tds_core::mirror::MirrorSchema;
+
+use super::batch::BEGIN;
+use crate::{
+    Database,
+    db::{quote, session::Tx},
+};
 
 /// A reference of the rows of a table.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,8 +96,60 @@ pub(crate) fn by_remote(table: &str, column: &str) -> Option<&'static Reference>
     of(table).find(|reference| reference.remote() == column)
 }
 
+/// Fills in local ids that the transaction of a batch could not know: those of new head rows in rows that arrived before
+/// them, and those in rows of the batch whose heads another transaction inserted at the same time. Of two such
+/// transactions, the one that commits last finds the rows of both.
+///
+/// A failure is left to the next write of the records: the ids at the source say the same.
+pub(super) async fn fill(database: &Database, schema: &MirrorSchema, new: &[&str], written: &[&str]) {
+    let filling = async {
+        let mut tx = database.begin_with(BEGIN).await?;
+        if let Some(head) = schema.head {
+            arrived(&mut tx, head, new).await?;
+        }
+        complete(&mut tx, schema, written).await?;
+        tx.commit().await
+    };
+    let refers = || {
+        let tables = schema.head.into_iter().chain(schema.children.iter().map(|child| child.table));
+        tables.flat_map(of).next().is_some()
+    };
+    let is_named = || schema.head.is_some_and(|head| to_rows_of(head).next().is_some());
+    let is_due = !new.is_empty() && is_named() || !written.is_empty() && refers();
+    if is_due && let Err(error) = filling.await {
+        tracing::debug!(%error, entity = %schema.entity, "some local ids are filled in later");
+    }
+}
+
+/// Fills in the local ids that rows of these records lack although the named records are there.
+async fn complete(tx: &mut Tx, schema: &MirrorSchema, ids: &[&str]) -> Result<(), sqlx::Error> {
+    let head = schema.head.map(|head| (head, "zoho_id"));
+    let tables = head.into_iter().chain(schema.children.iter().map(|child| (child.table, child.owner)));
+    for (table, owner) in tables.filter(|_| !ids.is_empty()) {
+        let (mut set, mut lacks) = (Vec::new(), Vec::new());
+        for reference in of(table) {
+            let local = quote::identifier(&reference.local());
+            let found = reference.local_of(&format!("t.{}", quote::identifier(&reference.remote())));
+            set.push(format!("{local} = COALESCE(t.{local}, {found})"));
+            lacks.push(format!("t.{local} IS NULL AND {found} IS NOT NULL"));
+        }
+        if set.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "UPDATE {} AS t SET {} WHERE t.{} = ANY($1) AND ({})",
+            quote::table(table),
+            set.join(", "),
+            quote::identifier(owner),
+            lacks.join(" OR ")
+        );
+        sqlx::query(quote::statement(sql)).bind(ids).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 /// Fills in the local ids of new head rows where rows that arrived before them have only their ids at the source.
-pub(super) async fn arrived(tx: &mut Tx, head: &str, ids: &[&str]) -> Result<(), sqlx::Error> {
+async fn arrived(tx: &mut Tx, head: &str, ids: &[&str]) -> Result<(), sqlx::Error> {
     let updates: Vec<String> = to_rows_of(head)
         .enumerate()
         .map(|(index, reference)| {
