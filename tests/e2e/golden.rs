@@ -90,6 +90,10 @@ async fn step(shop: &Shop, step: Step) {
     }
 }
 
+/// The columns with local ids of other rows.
+const LOCAL_IDS: [&str; 6] =
+    ["customer_id", "vendor_id", "product_id", "document_id", "payment_id", "price_list_id"];
+
 /// Returns everything that the history left, without the local ids and the times of this replay.
 async fn picture(shop: &Shop) -> String {
     let mut picture = String::new();
@@ -98,8 +102,11 @@ async fn picture(shop: &Shop) -> String {
             let columns = row.as_object_mut().expect("a row");
             columns
                 .retain(|name, _| !matches!(name.as_str(), "id" | "synced_at" | "balance_seen_at" | "raw"));
-            if let Some(deleted) = columns.get_mut("deleted_at") {
-                *deleted = Value::Bool(!deleted.is_null());
+            // Of times and of local ids, the histories only determine whether they are known.
+            for (name, value) in columns.iter_mut() {
+                if name == "deleted_at" || LOCAL_IDS.contains(&name.as_str()) {
+                    *value = Value::Bool(!value.is_null());
+                }
             }
             writeln!(picture, "{table} {row:#}").expect("written");
         }
