@@ -11,10 +11,6 @@ use tds_zoho::testkit::Module;
 
 use crate::shop::Shop;
 
-/// The columns with the local ids of other records.
-const LOCAL: [&str; 6] =
-    ["customer_id", "vendor_id", "product_id", "document_id", "payment_id", "price_list_id"];
-
 /// The tables of the mirror, and the order of their rows.
 const TABLES: [(&str, &str); 22] = [
     ("products", "zoho_id"),
@@ -94,6 +90,10 @@ async fn step(shop: &Shop, step: Step) {
     }
 }
 
+/// The columns with local ids of other rows.
+const LOCAL_IDS: [&str; 6] =
+    ["customer_id", "vendor_id", "product_id", "document_id", "payment_id", "price_list_id"];
+
 /// Returns everything that the history left, without the local ids and the times of this replay.
 async fn picture(shop: &Shop) -> String {
     let mut picture = String::new();
@@ -102,14 +102,11 @@ async fn picture(shop: &Shop) -> String {
             let columns = row.as_object_mut().expect("a row");
             columns
                 .retain(|name, _| !matches!(name.as_str(), "id" | "synced_at" | "balance_seen_at" | "raw"));
-            for (name, value) in columns.iter_mut().filter(|(_, value)| value.is_number()) {
-                // Local ids depend on the order in which records arrived.
-                if LOCAL.contains(&name.as_str()) {
-                    *value = Value::from("a local id");
+            // Of times and of local ids, the histories only determine whether they are known.
+            for (name, value) in columns.iter_mut() {
+                if name == "deleted_at" || LOCAL_IDS.contains(&name.as_str()) {
+                    *value = Value::Bool(!value.is_null());
                 }
-            }
-            if let Some(deleted) = columns.get_mut("deleted_at") {
-                *deleted = Value::Bool(!deleted.is_null());
             }
             writeln!(picture, "{table} {row:#}").expect("written");
         }
