@@ -168,8 +168,9 @@ impl Both {
         let who = Who { entity, local_id: None, remote_id: Some(id.to_string()) };
         let mut entry = open(&self.shops).entries[&id].clone();
         world.note("source", [kind as u64, id], || format!("{who:?}"));
+        let is_used = kind == 0 && self.is_used(id);
         match dice.below(20) {
-            0 if kind == 1 || !open(&self.shops).is_used(id) && !self.is_used_by_target(id) => {
+            0 if !is_used => {
                 open(&self.shops).entries.remove(&id);
                 return self.post.send(kind, id, None);
             }
@@ -186,10 +187,13 @@ impl Both {
         self.post.send(kind, id, Some(&entry));
     }
 
-    fn is_used_by_target(&self, product: u64) -> bool {
+    /// Returns true if an order of either side names a product of the source.
+    fn is_used(&self, product: u64) -> bool {
         let id = tds_core::record::RecordId::new(product.to_string());
-        let local = self.store.local_id(&SCHEMAS[0].entity, &id);
-        local.is_some_and(|local| self.is_used_locally(local))
+        match self.store.local_id(&SCHEMAS[0].entity, &id) {
+            Some(local) => self.is_used_locally(local),
+            None => open(&self.shops).is_used(product),
+        }
     }
 
     /// A user of the source enters a record.

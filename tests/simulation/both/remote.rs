@@ -107,7 +107,9 @@ impl Remote {
         changed: Option<&BTreeSet<String>>,
     ) -> Result<Entry> {
         let now = self.world.clock.second();
-        let read = shop.read.get(&(self.process.number, id)).copied();
+        // A create that is repeated knows nothing of what users did to the record since the first one.
+        let read = shop.read.get(&(self.process.number, id)).copied().filter(|_| changed.is_some());
+        let read = read.or(changed.is_none().then_some(time::OffsetDateTime::UNIX_EPOCH));
         let mut entry = shop.entries.get(&id).cloned().ok_or_else(|| Error::not_found("no such record"))?;
         let all = changed.is_none() || self.bug == Some(Bug::WritesEverything);
         let is_written = |name: &str| all || changed.is_some_and(|changed| changed.contains(name));
@@ -249,7 +251,14 @@ impl RemoteWriter for Remote {
         if self.kind == 1 && in_doubt && !blind {
             let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
             if let Some(id) = found {
-                return Ok(Written { id: RecordId::new(id.to_string()), read: None });
+                let adopt = |shop: &mut Shop| Ok((id, self.put(shop, id, record, None)?));
+                let adopted = self.call("adopt", adopt).await;
+                let (entry, seen) = adopted.map_err(|failure| match failure {
+                    Failure::Refused(error) | Failure::Lost(error) => {
+                        WriteError::Partly { id: RecordId::new(id.to_string()), error }
+                    }
+                })?;
+                return Ok(self.written(entry, seen));
             }
         }
         let create =
