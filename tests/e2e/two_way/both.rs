@@ -53,7 +53,7 @@ impl Both {
         let schedules = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"];
         let schedules = schedules.map(|name| format!("TDS_{name}_EVERY"));
         let mut more: Vec<(&str, &str)> = schedules.iter().map(|name| (name.as_str(), "off")).collect();
-        more.push(("TDS_DERIVED_WAIT", "100ms"));
+        more.extend([("TDS_DERIVED_WAIT", "100ms"), ("TDS_WRITE_GUARD", "on")]);
         let server = Process::start(&zoho, &database, &more).await;
         let shop = Self { zoho, database, server };
         shop.sync("all").await;
