@@ -136,8 +136,9 @@ impl conformance::Harness for Harness {
 
 #[tokio::main]
 async fn main() {
-    let cases = conformance::cases();
-    for case in &cases {
+    // The example has no verification.
+    let cases = conformance::cases().into_iter().filter(|case| case.topic != "verify");
+    for case in cases {
         println!("{}: {}", case.topic, case.name.replace('_', " "));
         let clock = ManualClock::default();
         let store = MemoryStore::new(Arc::new(clock.clone()));
@@ -145,5 +146,5 @@ async fn main() {
         let stores = conformance::Stores::new(&store, mirror.clone());
         case.run(&Harness(mirror, stores)).await;
     }
-    println!("the store passes all {} cases", cases.len());
+    println!("the store passes its cases");
 }
