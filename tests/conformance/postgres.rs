@@ -20,7 +20,9 @@ struct Postgres {
 
 /// Returns the traits of the store.
 pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
-    Stores::new(store, PgMirror::new(database.database().clone())).with_history(store.clone())
+    Stores::new(store, PgMirror::new(database.database().clone()))
+        .with_history(store.clone())
+        .with_verify(store.clone())
 }
 
 async fn postgres() -> Postgres {
