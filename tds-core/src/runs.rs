@@ -154,7 +154,7 @@ pub struct Run {
     /// The number of listed records that have ended.
     pub processed_items: i64,
     /// The number of listed records that ended as dead letters. In a download of images: the number of images that could
-    /// not be kept. In a comparison: also the number of records that the source does not return.
+    /// not be kept. In a verification: also the number of records that could not be read from the source.
     pub failed_items: i64,
     /// The number of ended records that the list already showed as unchanged.
     pub unchanged_items: i64,

@@ -27,7 +27,10 @@ pub(crate) struct Memory {
 pub(crate) async fn memory() -> Memory {
     let clock = ManualClock::default();
     let store = MemoryStore::new(Arc::new(clock.clone()));
-    let stores = Stores::new(&store, store.clone()).with_history(store.clone()).with_outbound(store.clone());
+    let stores = Stores::new(&store, store.clone())
+        .with_history(store.clone())
+        .with_verify(store.clone())
+        .with_outbound(store.clone());
     Memory { store, clock, stores }
 }
 

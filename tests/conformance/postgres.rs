@@ -25,6 +25,7 @@ struct Postgres {
 pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
     Stores::new(store, PgMirror::new(database.database().clone()))
         .with_history(store.clone())
+        .with_verify(store.clone())
         .with_outbound(store.clone())
 }
 

@@ -38,8 +38,8 @@ SELECT zoho_id, looks, fields FROM tds_verify_findings WHERE run_id = $1 AND sta
  ORDER BY looks, zoho_id LIMIT $2
 ";
 
-// A decided suspect stays decided, and a look counts once, however often it is stored. The rows are locked in the order of ids, as all statements do that write several
-// rows.
+// A decided suspect stays decided, and a look counts once, however often it is stored. The rows are locked in the order
+// of ids, as all statements do that write several rows.
 const LOOKED: &str = "
 WITH look AS (
   SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::text[], $6::jsonb[], $7::text[])

@@ -8,6 +8,7 @@ use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
     engine::Schedule,
+    engine::VerifyStores,
     history::RecordHistory,
     inbox::{Disposition, EventStatus, EventView, Inbox, InboxId, InboxOperator, NewEvent},
     limits::{
@@ -40,8 +41,8 @@ pub struct Stores {
     pub mirror: Arc<dyn Mirror>,
     pub shared: Arc<dyn SharedState>,
     pub calls: Arc<dyn CallLog>,
-    pub verify: Arc<dyn VerifyStore>,
-    pub verify_operator: Arc<dyn VerifyOperator>,
+    /// `None`: the store has no verifications, and their cases are not run.
+    pub verify: Option<VerifyStores>,
     /// `None`: the store has no histories, and their cases are not run.
     pub history: Option<Arc<dyn RecordHistory>>,
     /// `None`: the store has no outbox, and its cases are not run.
@@ -68,7 +69,7 @@ impl Stores {
     pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
     where
         S: Inbox + InboxOperator + Queue + QueueOperator + QueueMaintenance + Clone + 'static,
-        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog + VerifyStore + VerifyOperator,
+        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -81,12 +82,18 @@ impl Stores {
             schedule: store.clone(),
             mirror: Arc::new(mirror),
             shared: store.clone(),
-            calls: store.clone(),
-            verify: store.clone(),
-            verify_operator: store,
+            calls: store,
+            verify: None,
             history: None,
             outbound: None,
         }
+    }
+
+    /// Adds the verifications of the store.
+    #[must_use]
+    pub fn with_verify(self, store: impl VerifyStore + VerifyOperator + 'static) -> Self {
+        let store = Arc::new(store);
+        Self { verify: Some(VerifyStores { store: store.clone(), operator: store, money: None }), ..self }
     }
 
     /// Adds the histories of the store.
