@@ -36,6 +36,7 @@ impl Both {
         world.note("target", [kind as u64, local_id.cast_unsigned()], || format!("{who:?}"));
         match dice.below(20) {
             0 if kind == 1 || !self.is_used_locally(local_id) => {
+                open(&self.shops).journal.removals.push((who, world.clock.now()));
                 self.store.delete_local(&schema.entity, local_id, dice.permille(500));
             }
             1..=9 if kind == 1 => {

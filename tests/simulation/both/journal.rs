@@ -32,6 +32,8 @@ pub(crate) struct Edit {
 pub(crate) struct Journal {
     last: u64,
     pub(crate) edits: BTreeMap<u64, Edit>,
+    /// The records that programs removed, which is an edit of all that they showed, and when.
+    pub(crate) removals: Vec<(Who, OffsetDateTime)>,
     /// The lines that were removed by an edit, or together with lines that nobody had seen.
     pub(crate) removed: BTreeSet<u64>,
 }

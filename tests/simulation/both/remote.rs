@@ -107,10 +107,11 @@ impl Remote {
         changed: Option<&BTreeSet<String>>,
     ) -> Result<Entry> {
         let now = self.world.clock.second();
-        // A create that is repeated knows nothing of what users did to the record since the first one.
-        let read = shop.read.get(&(self.process.number, id)).copied().filter(|_| changed.is_some());
-        let read = read.or(changed.is_none().then_some(time::OffsetDateTime::UNIX_EPOCH));
         let mut entry = shop.entries.get(&id).cloned().ok_or_else(|| Error::not_found("no such record"))?;
+        // Until the answer to a create is known, nothing is known of what users did to the record since.
+        let read = shop.read.get(&(self.process.number, id)).copied();
+        let is_new = changed.is_none() || entry.key.is_some() && !shop.settled.contains(&id);
+        let read = read.filter(|_| !is_new).or(is_new.then_some(time::OffsetDateTime::UNIX_EPOCH));
         let all = changed.is_none() || self.bug == Some(Bug::WritesEverything);
         let is_written = |name: &str| all || changed.is_some_and(|changed| changed.contains(name));
         let columns = COLUMNS[self.kind].into_iter().chain((self.kind == 1).then_some("product_zoho_id"));
@@ -169,9 +170,7 @@ impl Remote {
 
     fn enter(&self, shop: &mut Shop, record: &LocalRecord) -> Result<(u64, Entry)> {
         let id = shop.next_id();
-        let times = shop.created.entry(record.key.clone()).or_default();
-        *times += 1;
-        if *times > 1 {
+        if shop.find(&record.key).is_some() {
             self.world.violated(format!("the record with the key {} was created twice", record.key));
         }
         let entry = Entry {

@@ -151,9 +151,14 @@ impl Both {
                 }
                 serials_in(&line["rate"], &mut there);
             }
+            // What a removal wrote over is no longer looked for, whoever won.
+            let removals =
+                shop.journal.removals.iter().filter(|(who, _)| self.is_of(who, entity, *id, local_id));
+            let removed = removals.map(|(_, at)| *at).max();
             let known = shop.journal.behind(there.union(&lines).chain(&kept).copied().collect());
             for (serial, edit) in &shop.journal.edits {
-                if self.is_of(&edit.who, entity, *id, local_id) && !known.contains(serial) {
+                let is_removed = removed.is_some_and(|at| edit.at <= at);
+                if self.is_of(&edit.who, entity, *id, local_id) && !known.contains(serial) && !is_removed {
                     let line = edit.field.strip_prefix("rate of ").and_then(|line| line.parse().ok());
                     let line = line.unwrap_or(*serial);
                     if shop.journal.removed.contains(&line) || kept.contains(&line) && !lines.contains(&line)

@@ -302,6 +302,7 @@ macro_rules! conformance_list {
             a_conflict_that_a_policy_decided_keeps_what_lost,
             a_decision_makes_the_parked_changes_pending_and_enqueues_their_push,
             a_value_of_a_person_is_written_and_wins,
+            a_decision_does_not_hold_for_a_field_that_the_target_changed_again,
             decisions_that_do_not_fit_are_refused,
             conflicts_are_listed_newest_first_and_each_once,
             a_mode_that_was_set_is_kept_and_begins_a_new_epoch,
