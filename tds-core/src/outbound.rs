@@ -30,7 +30,7 @@ pub use self::{
     entry::{EntryStatus, OutboxEntry, OutboxFilter, OutboxId, WOULD_BE_REFUSED},
     local::LocalRecord,
     merge::{Merge, Stance, merge},
-    mode::{ConflictPolicy, EntityMode, Mode, ModeChange},
+    mode::{ConflictPolicy, EntityMode, Mode, ModeChange, still_pending},
     push::{Link, Operation, Push, Settled, Settlement, forget_decisions},
     store::{CREATE_SETTLES, Modes, Outbox, OutboxOperator},
     switch::{ModeSwitch, SwitchStep},

@@ -49,6 +49,8 @@ CREATE OR REPLACE FUNCTION tds_captures(entity text, changed_table text) RETURNS
 DECLARE
   settings record;
 BEGIN
+  -- A change of the mode waits for the transactions that were captured under the mode before, and the other way round.
+  PERFORM pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext(entity));
   IF EXISTS (SELECT FROM tds_modes AS m WHERE m.entity_type = entity AND m.mode <> 'zoho_primary') THEN
     PERFORM set_config('tds.captured', concat(current_setting('tds.captured', true), ' ', entity, ' '), true);
     -- Once for each entity type, and PostgreSQL sends the same notification of a transaction once.

@@ -22,7 +22,7 @@ use tds_core::{
     mirror::MirrorSchema,
     outbound::{
         Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry,
-        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Settlement,
+        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Settlement, still_pending,
     },
     queue::Page,
     record::{EntityType, RecordId},
@@ -115,10 +115,15 @@ impl Modes for PgStore {
 
     async fn set_mode(&self, change: &ModeChange) -> Result<EntityMode> {
         let set = repeat(FOR_OPERATOR, || modes::set(&self.database, change)).await;
-        set.doing("changing a mode")?.ok_or_else(|| {
-            let entity = &change.entity;
-            Error::conflict(format!("the mode of {entity} was changed in the meantime: look at it again"))
-        })
+        let entity = &change.entity;
+        match set.doing("changing a mode")? {
+            modes::Change::Set(mode) => Ok(mode),
+            modes::Change::OtherEpoch => {
+                let text = format!("the mode of {entity} was changed in the meantime: look at it again");
+                Err(Error::conflict(text))
+            }
+            modes::Change::Pending(changes) => Err(still_pending(entity, changes)),
+        }
     }
 
     async fn pending(&self, entity: &EntityType) -> Result<u64> {

@@ -123,8 +123,8 @@ impl Pushing<'_> {
         if !in_doubt {
             // What can be known without a call must not leave a record in doubt.
             writer.check(record, None)?;
-            outbox.creating(self.push).await?;
         }
+        outbox.creating(self.push).await?;
         let written = match writer.create(record, in_doubt).await {
             Ok(written) => written,
             Err(WriteError::Partly { id, error }) => {
@@ -143,13 +143,14 @@ impl Pushing<'_> {
         outbox.linked(self.push, &written.id).await?;
         let mut settlement = Settlement::new(Settled::Pushed);
         settlement.differences = self.all_fields(record);
-        self.finish(record, written, settlement).await
+        self.finish((record, None), written, settlement).await
     }
 
-    /// Applies the answer of a write, and settles the push.
+    /// Applies the answer of a write, and settles the push. `pushed`: the columns and child tables that were written; `None`
+    /// if the record was created.
     async fn finish(
         &self,
-        record: &LocalRecord,
+        (record, pushed): (&LocalRecord, Option<&BTreeSet<String>>),
         written: Written,
         mut settlement: Settlement,
     ) -> Result<Outcome, WriteError> {
@@ -158,8 +159,9 @@ impl Pushing<'_> {
             (None, Some(_)) => Some(self.read(&written.id).await?),
             (None, None) => None,
         };
-        if let Some(read) = read {
-            if let Content::Present(answer) = &read.content {
+        if let Some(mut read) = read {
+            if let Content::Present(answer) = &mut read.content {
+                self.leave_out(answer, pushed);
                 let (fields, rows) = differing(record, answer);
                 settlement.take.extend(fields);
                 settlement.take_rows.extend(rows);
@@ -194,6 +196,13 @@ impl Pushing<'_> {
         });
         let applied = self.handler.mirror.apply(source.schema(), vec![read]).await;
         applied.into_iter().next().unwrap_or_else(|| Err(Error::internal("the read has no result"))).map(drop)
+    }
+
+    /// Leaves out of an answer what others changed at the source, if the target is the primary: that stays as drift.
+    fn leave_out(&self, answer: &mut Record, pushed: Option<&BTreeSet<String>>) {
+        let Some(pushed) = pushed.filter(|_| self.push.mode.mode == Mode::TargetPrimary) else { return };
+        answer.fields.retain(|column, _| pushed.contains(column) || !self.is_writable(column, true));
+        answer.children.retain(|table, _| pushed.contains(table));
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<()> {

@@ -29,7 +29,7 @@ use crate::{
     mirror::MirrorSchema,
     outbound::{
         EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Settlement,
-        forget_decisions,
+        forget_decisions, still_pending,
     },
     queue::{Lane, NewItem, Work, WorkKey},
     record::{EntityType, Payload, RecordId, Shape},
@@ -56,7 +56,7 @@ impl Outbox for MemoryStore {
         let mut state = self.state();
         state.check_epoch(push)?;
         let now = state.now.0;
-        state.outbound.links.entry(local_key(push)).or_default().in_doubt_since.get_or_insert(now);
+        state.outbound.links.entry(local_key(push)).or_default().in_doubt_since = Some(now);
         Ok(())
     }
 
@@ -97,6 +97,12 @@ impl Modes for MemoryStore {
                 "the mode of {} has epoch {}, and the change is based on epoch {epoch}",
                 change.entity, mode.epoch
             )));
+        }
+        let open =
+            state.outbound.entries.values().filter(|entry| entry.is_open() && entry.key.0 == change.entity);
+        let open = open.count();
+        if open > 0 && mode.mode.pushes() && change.mode.is_some_and(|mode| !mode.pushes()) {
+            return Err(still_pending(&change.entity, open as u64));
         }
         mode.mode = change.mode.unwrap_or(mode.mode);
         mode.policy = change.policy.unwrap_or(mode.policy);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::{closed_set::closed_set, record::EntityType};
+use crate::{closed_set::closed_set, error::Error, record::EntityType};
 
 closed_set! {
     /// The direction in which an entity type is synced.
@@ -101,4 +101,14 @@ pub struct ModeChange {
     pub fields: Option<BTreeMap<String, ConflictPolicy>>,
     /// The epoch that the change is based on. If the mode has another epoch, the change is refused.
     pub epoch: Option<i64>,
+}
+
+/// Returns the error of a change to a mode that writes nothing to the source, while local changes are pending.
+#[doc(hidden)]
+#[must_use]
+pub fn still_pending(entity: &EntityType, changes: u64) -> Error {
+    Error::conflict(format!(
+        "{changes} local changes of {entity} are pending, and the new mode would not write them: wait for them, decide \
+         their conflicts, or discard their pushes; to stop pushes at once, pause {entity}"
+    ))
 }

@@ -101,7 +101,8 @@ pub trait Modes: Send + Sync {
     /// Changes a mode and begins a new epoch. From here on, captures, applies and settlements go by the new mode.
     ///
     /// # Errors
-    /// `Conflict`: the mode has another epoch than the change is based on.
+    /// `Conflict`: the mode has another epoch than the change is based on; or the new mode writes nothing to the source, the
+    /// present one does, and changes are pending or parked.
     async fn set_mode(&self, change: &ModeChange) -> Result<EntityMode>;
 
     /// Returns the number of changes of an entity type that are pending or parked.

@@ -400,7 +400,24 @@ async fn as_the_primary_the_target_overwrites_what_it_changed_and_ignores_edits_
     desk.change(id, json!({"notes": "ours"}));
     desk.rest().await;
     assert_eq!((desk.there("1", "notes"), desk.there("1", "terms")), (json!("ours"), json!("theirs")));
-    assert_eq!(desk.here(id, "notes"), json!("ours"));
+    assert_eq!(
+        (desk.here(id, "notes"), desk.here(id, "terms")),
+        (json!("ours"), json!("old")),
+        "drift stays drift"
+    );
+    // A push that finds nothing to write brings nothing either.
+    desk.remote.edit("1", json!({"notes": "same"}));
+    desk.change(id, json!({"notes": "same"}));
+    desk.rest().await;
+    assert_eq!(desk.here(id, "terms"), json!("old"));
+    // Nobody leaves the pushing modes while a change is pending.
+    desk.remote.state().faults.push_back(Fault::Refused);
+    desk.change(id, json!({"notes": "pending"}));
+    desk.rest().await;
+    let change =
+        ModeChange { entity: INVOICES, mode: Some(Mode::Shadow), policy: None, fields: None, epoch: None };
+    let refused = desk.store.set_mode(&change).await.expect_err("a pending change");
+    assert!(refused.to_string().contains("1 local changes of invoices are pending"), "{refused}");
     assert_eq!(desk.store.open_conflicts().await.expect("a number"), 0);
 }
 

@@ -225,7 +225,9 @@ pub(super) async fn keep_bases(
     }
     let sql = format!(
         "INSERT INTO tds_links AS l (entity_type, local_id, zoho_id, base, base_shape)
-         SELECT $1, h.id, h.zoho_id, h.raw::text, CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END
+         SELECT $1, h.id,
+                CASE WHEN NOT EXISTS (SELECT FROM tds_links AS o WHERE o.entity_type = $1 AND o.zoho_id = h.zoho_id)
+                     THEN h.zoho_id END, h.raw::text, CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END
            FROM {} AS h LEFT JOIN tds_sync_records AS s ON s.entity_type = $1 AND s.zoho_id = h.zoho_id
           WHERE h.zoho_id = ANY($2) AND h.raw IS NOT NULL ORDER BY h.id
          ON CONFLICT (entity_type, local_id) DO UPDATE SET base = excluded.base, base_shape = excluded.base_shape

@@ -38,6 +38,11 @@ const ADD_OPEN: &str = "
 INSERT INTO tds_conflicts (entity_type, local_id, fields, zoho_id) VALUES ($1, $2, $3, $4) RETURNING id
 ";
 
+const CLOSE: &str = "
+UPDATE tds_conflicts SET status = 'resolved', resolved_at = clock_timestamp(), resolved_by = 'policy'
+ WHERE entity_type = $1 AND local_id = $2 AND status = 'open'
+";
+
 const ADD_DECIDED: &str = "
 INSERT INTO tds_conflicts (entity_type, local_id, fields, zoho_id, status, decisions, resolved_at, resolved_by)
 VALUES ($1, $2, $3, $4, 'resolved', $5, clock_timestamp(), 'policy') RETURNING id
@@ -91,6 +96,11 @@ pub(super) async fn open_for(
         }
     }
     Ok(None)
+}
+
+/// Closes the open conflict of a record, because the changes that it was about have ended without a person.
+pub(super) async fn close(tx: &mut Tx, push: &Push) -> Result<(), sqlx::Error> {
+    sqlx::query(CLOSE).bind(push.entity.as_str()).bind(push.local_id).execute(tx).await.map(drop)
 }
 
 /// Stores what the policies decided. Returns the id of the conflict, if there is one.

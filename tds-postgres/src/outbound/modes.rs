@@ -15,6 +15,11 @@ const ALL: &str = "
 SELECT entity_type, mode, conflict_policy, field_policies, epoch, changed_at FROM tds_modes ORDER BY entity_type
 ";
 
+// tds_captures takes the same lock, shared.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tds_modes'), hashtext($1))";
+
+const MODE: &str = "SELECT mode FROM tds_modes WHERE entity_type = $1";
+
 const ADD: &str = "INSERT INTO tds_modes (entity_type) VALUES ($1) ON CONFLICT DO NOTHING";
 
 const SET: &str = "
@@ -38,14 +43,33 @@ pub(super) async fn all(database: &Database) -> Result<Vec<EntityMode>, sqlx::Er
     sqlx::query(ALL).try_map(|row: PgRow| mode_of(&row)).fetch_all(database).await
 }
 
-/// Changes a mode. Returns `None`, and changes nothing, if the mode has another epoch.
-pub(super) async fn set(database: &Database, change: &ModeChange) -> Result<Option<EntityMode>, sqlx::Error> {
+/// The result of a change of a mode.
+pub(super) enum Change {
+    /// The mode was changed.
+    Set(EntityMode),
+    /// The mode has another epoch.
+    OtherEpoch,
+    /// So many changes are pending that the new mode would not write.
+    Pending(u64),
+}
+
+/// Changes a mode, or nothing. The lock waits for the programs whose changes were captured under the present mode.
+pub(super) async fn set(database: &Database, change: &ModeChange) -> Result<Change, sqlx::Error> {
     let stored = |policies: &BTreeMap<String, ConflictPolicy>| {
         let stored = policies.iter().map(|(field, policy)| (field.clone(), mode_names::of_policy(*policy)));
         Json(stored.collect::<BTreeMap<String, &str>>())
     };
     let mut tx = database.begin().await?;
+    sqlx::query(LOCK).bind(change.entity.as_str()).execute(&mut tx).await?;
     sqlx::query(ADD).bind(change.entity.as_str()).execute(&mut tx).await?;
+    let pushes: String = sqlx::query_scalar(MODE).bind(change.entity.as_str()).fetch_one(&mut tx).await?;
+    if mode_names::mode(&pushes)?.pushes() && change.mode.is_some_and(|mode| !mode.pushes()) {
+        let open: i64 = sqlx::query_scalar(PENDING).bind(change.entity.as_str()).fetch_one(&mut tx).await?;
+        if open > 0 {
+            tx.rollback().await?;
+            return Ok(Change::Pending(u64::try_from(open).unwrap_or(0)));
+        }
+    }
     let set = sqlx::query(SET)
         .bind(change.entity.as_str())
         .bind(change.mode.map(mode_names::of_mode))
@@ -55,12 +79,16 @@ pub(super) async fn set(database: &Database, change: &ModeChange) -> Result<Opti
         .try_map(|row: PgRow| mode_of(&row))
         .fetch_optional(&mut tx)
         .await?;
-    if set.is_some() {
-        tx.commit().await?;
-    } else {
-        tx.rollback().await?;
+    match set {
+        Some(mode) => {
+            tx.commit().await?;
+            Ok(Change::Set(mode))
+        }
+        None => {
+            tx.rollback().await?;
+            Ok(Change::OtherEpoch)
+        }
     }
-    Ok(set)
 }
 
 /// Counts the changes of an entity type that are pending or parked.

@@ -107,6 +107,9 @@ pub(super) async fn settle(
             sqlx::query(statement).bind(push.entity.as_str()).bind(&id).execute(&mut tx).await?;
         }
     }
+    if settlement.settled != Settled::Parked {
+        conflicts::close(&mut tx, push).await?;
+    }
     let conflict = match settlement.settled {
         // Nothing was written anywhere, so nothing was decided.
         Settled::Shadow => None,

@@ -45,12 +45,13 @@ pub(super) async fn phase_two(shop: &Both) -> Entered {
         shop.write(&format!("UPDATE erp.{} SET {column} = 'changed here' WHERE id = {local}", kind.table))
             .await;
     }
-    let counted = "erp.stock_levels AS l JOIN erp.products AS p ON p.zoho_id = l.product_zoho_id";
-    let level = shop.text(&format!("SELECT l.id::text FROM {counted} WHERE l.location_zoho_id <> '' AND p.status = 'active' ORDER BY l.id LIMIT 1")).await.expect("a level");
+    let found = "SELECT format('product_zoho_id = %L AND location_zoho_id = %L', l.product_zoho_id, l.location_zoho_id)
+        FROM erp.stock_levels AS l JOIN erp.products AS p ON p.zoho_id = l.product_zoho_id
+        WHERE l.location_zoho_id <> '' AND p.status = 'active' ORDER BY l.id LIMIT 1";
+    let level = shop.text(found).await.expect("a level");
     let adjustments = shop.zoho.count(Module::ADJUSTMENTS);
     let before = level_of(shop, &level).await;
-    shop.write(&format!("UPDATE erp.stock_levels SET stock_on_hand = stock_on_hand + 3 WHERE id = {level}"))
-        .await;
+    shop.write(&format!("UPDATE erp.stock_levels SET stock_on_hand = stock_on_hand + 3 WHERE {level}")).await;
     shop.arrived("updates").await;
     assert_eq!(shop.zoho.count(Module::ADJUSTMENTS), adjustments + 1, "a level is changed by one adjustment");
     shop.echo().await;
@@ -75,8 +76,8 @@ pub(super) async fn phase_two(shop: &Both) -> Entered {
     entered
 }
 
-async fn level_of(shop: &Both, id: &str) -> f64 {
-    let level = shop.text(&format!("SELECT stock_on_hand::text FROM erp.stock_levels WHERE id = {id}")).await;
+async fn level_of(shop: &Both, place: &str) -> f64 {
+    let level = shop.text(&format!("SELECT stock_on_hand::text FROM erp.stock_levels WHERE {place}")).await;
     level.and_then(|text| text.parse().ok()).expect("a number")
 }
 

@@ -146,16 +146,18 @@ pub(super) async fn policies_decide(shop: &Both) {
 pub(super) async fn a_person_decides(shop: &Both) {
     let merged = json!({"take": "merge", "fields": {"company_name": "merged"}});
     let decisions = [
-        ("erp", json!({"take": "erp"}), "erp"),
-        ("zoho", json!({"take": "zoho"}), "zoho"),
+        ("erp", json!({"take": "erp"}), "erp for erp"),
+        ("zoho", json!({"take": "zoho"}), "zoho for zoho"),
         ("merge", merged, "merged"),
     ];
     for (take, decision, stays) in decisions {
-        let here = format!("company_name = 'erp', notes = 'beside {take}'");
-        let (local, remote) = both_change(shop, 2, &here, json!({"company_name": "zoho"})).await;
+        let here = format!("company_name = 'erp for {take}', notes = 'beside {take}'");
+        let there = json!({"company_name": format!("zoho for {take}")});
+        let (local, remote) = both_change(shop, 2, &here, there).await;
         shop.becomes(&CUSTOMERS, local, "conflict").await;
         let found = sides(shop, local, &remote, ("company_name", "company_name")).await;
-        assert_eq!(found, (json!("erp"), json!("zoho")), "both sides keep their values");
+        let own = (json!(format!("erp for {take}")), json!(format!("zoho for {take}")));
+        assert_eq!(found, own, "both sides keep their values");
         let stats = shop.server.get("/api/zoho/sync/stats").await;
         assert_eq!(stats["needs_attention"]["conflicts"], json!(1), "{stats:#}");
         let open = shop.server.get("/api/zoho/conflicts?status=open&entity_type=customers").await;

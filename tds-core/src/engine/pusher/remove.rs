@@ -4,15 +4,18 @@ use serde_json::Value;
 
 use super::{Pushing, shadow::removal};
 use crate::{
+    mirror::compare_rows,
     outbound::{
         ConflictPolicy, FieldConflict, LocalRecord, Mode, Removed, Settled, Settlement, Side, WriteError,
     },
     queue::Outcome,
-    record::{Content, Fields, Interval, Read, Record, RecordKey},
+    record::{Content, Fields, Interval, Read, Record, RecordKey, same_value},
 };
 
 /// The field of a conflict between a removal on one side and a change on the other.
 pub(super) const PRESENCE: &str = "deleted_at";
+/// The column that a removal sets where the source keeps the record.
+const STATUS: &str = "status";
 
 impl Pushing<'_> {
     pub(super) async fn remove(&self) -> Result<Outcome, WriteError> {
@@ -47,7 +50,7 @@ impl Pushing<'_> {
                 }
                 Content::Present(remote) => {
                     record.remote_status =
-                        remote.fields.get("status").and_then(Value::as_str).map(str::to_owned);
+                        remote.fields.get(STATUS).and_then(Value::as_str).map(str::to_owned);
                     if let Some(settlement) = self.contested(remote) {
                         let parks = settlement.settled == Settled::Parked;
                         self.settle(&settlement).await?;
@@ -75,6 +78,7 @@ impl Pushing<'_> {
                         .to_owned(),
                 );
                 // The record comes back as the source has it, which pending changes would prevent.
+                settlement.take.insert(PRESENCE.to_owned(), Value::Null);
                 self.settle(&settlement).await?;
                 if handler.source.is_some() {
                     self.apply(self.read(&id).await?).await?;
@@ -87,8 +91,7 @@ impl Pushing<'_> {
     /// Decides on a record that was removed in the target and changed at the source. `None`: it is removed.
     fn contested(&self, remote: &Record) -> Option<Settlement> {
         let base = self.base()?;
-        let changed = remote.version > base.version;
-        if !changed || self.push.mode.mode == Mode::TargetPrimary {
+        if !self.is_edited(&base, remote) || self.push.mode.mode == Mode::TargetPrimary {
             return None;
         }
         let decided = self.push.decisions.get(PRESENCE).map(|(_, side)| *side);
@@ -114,6 +117,24 @@ impl Pushing<'_> {
             settlement.take.insert(PRESENCE.to_owned(), Value::Null);
         }
         Some(settlement)
+    }
+
+    /// Returns true if somebody edited the record at the source. The status alone is no edit: a removal that the source
+    /// refused sets it, and the process may have ended right after that.
+    fn is_edited(&self, base: &Record, remote: &Record) -> bool {
+        let counts = |column: &&String| *column != STATUS && self.is_writable(column, true);
+        let differs = |column: &String| {
+            remote.fields.get(column).is_some_and(|value| !same_value(value, &base.fields[column]))
+        };
+        let tables = || base.children.iter().filter(|(table, _)| self.is_writable(table, true));
+        remote.version > base.version
+            && (base.fields.keys().filter(counts).any(differs)
+                || tables().any(|(table, rows)| {
+                    remote
+                        .children
+                        .get(table)
+                        .is_some_and(|theirs| !compare_rows(table, theirs, rows).is_empty())
+                }))
     }
 
     /// Returns the side with the later change. Versions have whole seconds, and in a tie the source wins.

@@ -42,7 +42,9 @@ impl Pushing<'_> {
                 return Err(WriteError::Refused(Error::invalid(text)));
             }
             settlement.settled = Settled::Unchanged;
-            self.apply(read).await?;
+            if self.push.mode.mode != Mode::TargetPrimary {
+                self.apply(read).await?;
+            }
             self.settle(&settlement).await?;
             return Ok(Outcome::Unchanged);
         }
@@ -50,7 +52,7 @@ impl Pushing<'_> {
         settlement.note = (!refused.is_empty()).then(|| refused.join("; "));
         let merged = merged(record, &remote, &merge);
         let written = self.handler.writer.update(&merged, &merge.push).await?;
-        self.finish(&merged, written, settlement).await
+        self.finish((&merged, Some(&merge.push)), written, settlement).await
     }
 
     fn merge(&self, record: &LocalRecord, remote: &Record) -> Merge {
