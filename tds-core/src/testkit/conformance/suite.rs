@@ -307,6 +307,7 @@ macro_rules! conformance_list {
             conflicts_are_listed_newest_first_and_each_once,
             a_mode_that_was_set_is_kept_and_begins_a_new_epoch,
             a_change_that_is_based_on_another_epoch_is_refused,
+            a_mode_that_pushes_nothing_is_refused_while_changes_are_pending,
             changes_that_are_pending_or_parked_are_counted,
             entries_come_newest_first_and_filters_select_them,
             an_entry_shows_the_item_of_its_push,
