@@ -227,8 +227,11 @@ impl State {
         })
     }
 
-    /// Returns the last common state of a record.
+    /// Returns the last common state of a record. There is none before the push has ended that created the record.
     fn base(&self, key: &LocalKey) -> Option<(Payload, Shape)> {
+        if self.outbound.open(key).any(|(_, entry)| entry.remote_id.is_none()) {
+            return None;
+        }
         let kept = self.outbound.links.get(key).and_then(|link| link.base.clone());
         kept.or_else(|| self.records.get(&self.remote_key(key)?)?.raw())
     }

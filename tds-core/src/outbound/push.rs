@@ -56,7 +56,7 @@ pub struct Push {
     /// The record as it is now; `None` if its row is gone.
     pub record: Option<LocalRecord>,
     /// What the source sent of the last common state, and how much of the record it shows; `None` if there is no such
-    /// state.
+    /// state: the push that created the record has not ended.
     pub base: Option<(Payload, Shape)>,
     /// The mode of the entity type.
     pub mode: EntityMode,

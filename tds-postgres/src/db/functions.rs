@@ -139,7 +139,7 @@ mod tests {
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("capture", 1, "5a0f5ed087a3"),
+        ("capture", 1, "1dcc4c086e7e"),
         ("capture_stock", 1, "7dec2f4d30be"),
         ("capture_tables", 1, "0161be4e74b5"),
         ("close", 5, "a6fc1eec70ab"),

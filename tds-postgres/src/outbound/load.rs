@@ -63,6 +63,8 @@ struct Changes {
     remote_id: Option<String>,
     /// Something is not parked.
     is_pending: bool,
+    /// The record had no id at the source when one of the changes was captured.
+    is_new: bool,
     decisions: BTreeMap<String, (Value, Side)>,
 }
 
@@ -125,6 +127,8 @@ async fn look(
     let mode = sqlx::query(MODE).bind(entity.as_str());
     let mode = mode.try_map(|row: PgRow| modes::mode_of(&row)).fetch_optional(&mut tx).await?;
     let base = match (link.base, &head, &remote_id) {
+        // Before the push has ended that created the record, both sides have nothing in common.
+        _ if changes.is_new => None,
         (Some(base), _, _) => Some(base),
         (None, Some(Head { raw: Some(raw), .. }), Some(id)) => {
             let knows = sqlx::query_scalar(KNOWS_DETAIL).bind(entity.as_str()).bind(id);
@@ -183,7 +187,9 @@ async fn changes(tx: &mut Tx, entity: &EntityType, local_id: i64) -> Result<Chan
             all.extend(more);
             all
         });
-        changes.remote_id = row.try_get::<Option<String>, _>("zoho_id")?.or(changes.remote_id);
+        let remote_id: Option<String> = row.try_get("zoho_id")?;
+        changes.is_new |= remote_id.is_none();
+        changes.remote_id = remote_id.or(changes.remote_id);
     }
     Ok(changes)
 }

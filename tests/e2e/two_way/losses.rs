@@ -13,7 +13,8 @@ use super::{
 use crate::process::{calls_of_the_dead_are_over, until};
 
 const CUSTOMERS: EntityType = EntityType::from_static("customers");
-/// The number of rounds with lost answers, each with one record of every entity type.
+/// The number of rounds with lost answers, each with one record of every entity type. Each entity type loses an answer in
+/// one of them.
 const ROUNDS: usize = 4;
 /// The number of kills.
 const KILLS: u64 = 5;
@@ -60,8 +61,10 @@ pub(super) async fn answers(shop: &Both) {
             2 => Fault::failed_after_commit(500),
             _ => Fault::AfterCommit(Box::new(Fault::EmptyBody)),
         };
-        for kind in KINDS.iter().filter(|kind| kind.module != Module::PRICE_LISTS) {
-            shop.zoho.faults().next_writes(&format!("/{}", kind.module.path), 2, fault.clone());
+        // Many losses at once are an outage, in which the engine makes single calls only.
+        let of_round = KINDS.iter().enumerate().filter(|(index, _)| index % ROUNDS == round);
+        for (_, kind) in of_round.filter(|(_, kind)| kind.module != Module::PRICE_LISTS) {
+            shop.zoho.faults().next_writes(&format!("/{}", kind.module.path), 1, fault.clone());
         }
         enter(shop, &format!("Lost {round}")).await;
         until("all answers got lost", async || {

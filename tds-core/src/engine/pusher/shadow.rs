@@ -95,6 +95,6 @@ pub(super) fn removal() -> FieldDifference {
 }
 
 /// Returns the column or the child table of a field.
-fn column_of(field: &str) -> &str {
+pub(super) fn column_of(field: &str) -> &str {
     field.split('[').next().unwrap_or(field)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Pushing, remove::PRESENCE};
+use super::{Pushing, remove::PRESENCE, shadow::column_of};
 use crate::{
     error::Error,
     outbound::{
@@ -70,10 +70,17 @@ impl Pushing<'_> {
         };
         let stance = Stance { touched: push.fields.as_ref(), writable: &writable, decide: &decide };
         if push.mode.mode == Mode::TargetPrimary {
-            // Without a base, what was touched goes to the source. What others changed there stays, as drift.
-            let mut merge = merge(None, record, remote, &stance);
+            // What was touched goes to the source, whatever it has. What others changed there stays, as drift. A record that
+            // was never read leaves to the source what it has no value for.
+            let known = self.base().map(|_| remote);
+            let mut merge = merge(known, record, remote, &stance);
             merge.take.retain(|column, _| !writable(column));
             merge.take_rows.clear();
+            if let Some(touched) = &push.fields {
+                merge.push.retain(|name| touched.contains(name));
+                merge.push_rows.retain(|table, _| touched.contains(table));
+                merge.differences.retain(|it| touched.contains(column_of(&it.field)));
+            }
             return merge;
         }
         merge(self.base().as_ref(), record, remote, &stance)

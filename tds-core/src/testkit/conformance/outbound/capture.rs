@@ -41,8 +41,11 @@ pub async fn changes_are_captured_in_every_mode_but_source_primary(harness: &dyn
         out.update(&PRODUCT_SCHEMA, local_id, json!({"name": mode.as_str()})).await;
         assert_eq!(out.captured().await.len(), number + 1, "{mode}");
     }
-    // While changes are pending, a mode that would not write them is refused.
-    out.pushed(&PRODUCT_SCHEMA, local_id).await;
+    // What is pending would never be written.
+    let refused = out.stores.modes.set_mode(&to_mode(PRODUCTS, Mode::SourcePrimary)).await;
+    assert_eq!(refused.expect_err("pending changes").kind(), ErrorKind::Conflict);
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.settle(&push, &Settlement::new(Settled::Unchanged)).await;
     // A store may refuse the write itself, so this is asked for through the engine's own write.
     out.set_mode(PRODUCTS, Mode::SourcePrimary).await;
     out.mirrored("another lamp", 2).await;
