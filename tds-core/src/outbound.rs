@@ -31,7 +31,7 @@ pub use self::{
     local::LocalRecord,
     merge::{Merge, Stance, merge},
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange, still_pending},
-    push::{Link, Operation, Push, Settled, Settlement},
+    push::{Link, Operation, Push, Settled, Settlement, forget_decisions},
     store::{CREATE_SETTLES, Modes, Outbox, OutboxOperator},
     switch::{ModeSwitch, SwitchStep},
     writer::{Awaited, RemoteWriter, Removed, Writable, WriteError, Written},

@@ -4,6 +4,7 @@
 //! `TDS_SIM_SEEDS=100000` sets the number of seeds; `TDS_SIM_SEED=7` replays one seed with its trace.
 
 mod book;
+mod both;
 mod bugs;
 mod dice;
 mod drift;

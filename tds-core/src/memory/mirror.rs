@@ -187,8 +187,8 @@ impl State {
             }
             Scope::Except(_) => {}
         }
-        let whole = previous.is_some_and(|state| state.detail_hash.is_some());
-        let head = schema.head.and_then(|_| self.write_head(read, record, (stable, volatile, whole), scope));
+        let verdict = (stable, volatile);
+        let head = schema.head.and_then(|_| self.write_head(read, record, verdict, (previous, scope)));
         let children = if stable { self.write_children(schema, record, scope) } else { Vec::new() };
         if head.is_none() && children.is_empty() {
             return (Applied::Done(Outcome::Unchanged), None);
@@ -257,15 +257,18 @@ impl State {
         &mut self,
         read: &Read,
         record: &Record,
-        (stable, volatile, whole_before): (bool, bool, bool),
-        scope: &Scope,
+        (stable, volatile): (bool, bool),
+        (previous, scope): (Option<&SyncState>, &Scope),
     ) -> Option<Written> {
         let known = self.records.get_mut(&read.key)?;
         // A row that a program removed stays away until the removal is settled.
         if known.row.is_none() && (!stable || scope.is_held()) {
             return None;
         }
-        let raw_before = known.raw();
+        let whole_before = previous.is_some_and(|state| state.detail_hash.is_some());
+        let shape = if whole_before { Shape::Detail } else { Shape::List };
+        // Of a record that was never read, the row has nothing that the source sent.
+        let raw_before = previous.and(known.row.as_ref()).map(|row| (row.raw.clone(), shape));
         let mut row = known.row.clone().unwrap_or_else(|| Row {
             fields: Fields::new(),
             raw: record.raw.clone(),

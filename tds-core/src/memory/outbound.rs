@@ -29,7 +29,7 @@ use crate::{
     mirror::MirrorSchema,
     outbound::{
         EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Settlement,
-        still_pending,
+        forget_decisions, still_pending,
     },
     queue::{Lane, NewItem, Work, WorkKey},
     record::{EntityType, Payload, RecordId, Shape},
@@ -196,9 +196,14 @@ impl State {
             Some(all)
         });
         let mut decisions = BTreeMap::new();
-        for conflict in open.iter().filter_map(|(_, entry)| entry.conflict) {
-            if let Some(kept) = self.outbound.conflicts.get(&conflict) {
-                decisions.extend(kept.decisions.clone());
+        for (_, entry) in &open {
+            match entry
+                .conflict
+                .and_then(|id| self.outbound.conflicts.get(&id))
+                .filter(|kept| !kept.is_open())
+            {
+                Some(kept) => decisions.extend(kept.decisions.clone()),
+                None => forget_decisions(&mut decisions, entry.fields.as_ref()),
             }
         }
         let link = self.outbound.links.entry(key.clone()).or_default();

@@ -61,7 +61,8 @@ pub struct Push {
     /// The mode of the entity type.
     pub mode: EntityMode,
     /// What a person decided on conflicts of the pending changes: the field, the value of the source that the decision
-    /// was about, and the side that wins.
+    /// was about, and the side that wins. A decision on a field that the target changed again is left out: it was about
+    /// another value.
     pub decisions: BTreeMap<String, (Value, Side)>,
 }
 
@@ -76,6 +77,15 @@ pub enum Settled {
     Shadow,
     /// A person has to decide the conflicts. The changes stay pending in that state.
     Parked,
+}
+
+/// Leaves out the decisions on columns and child tables that a later change is about. `fields`: what the change is about;
+/// `None`: any column.
+pub fn forget_decisions(decisions: &mut BTreeMap<String, (Value, Side)>, fields: Option<&BTreeSet<String>>) {
+    decisions.retain(|field, _| {
+        let column = field.split('[').next().unwrap_or(field);
+        fields.is_some_and(|fields| !fields.contains(column))
+    });
 }
 
 /// What became of a push, to be stored.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tds_core::{
-    outbound::{EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Side},
+    outbound::{EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Side, forget_decisions},
     record::{EntityType, Payload, RecordId, Shape},
 };
 use time::OffsetDateTime;
@@ -176,6 +176,13 @@ async fn changes(tx: &mut Tx, entity: &EntityType, local_id: i64) -> Result<Chan
         changes.operation = Some(one_of(Operation::ALL, Operation::as_str, "operation", operation)?);
         changes.changed_at = changes.changed_at.max(Some(row.try_get("captured_at")?));
         let fields: Option<Vec<String>> = row.try_get("fields")?;
+        match row.try_get("decisions")? {
+            Some(Json(stored)) => changes.decisions.extend(decisions::read(stored)?),
+            None => {
+                let later = fields.as_ref().map(|fields| fields.iter().cloned().collect());
+                forget_decisions(&mut changes.decisions, later.as_ref());
+            }
+        }
         changes.fields = changes.fields.zip(fields).map(|(mut all, more)| {
             all.extend(more);
             all
@@ -183,9 +190,6 @@ async fn changes(tx: &mut Tx, entity: &EntityType, local_id: i64) -> Result<Chan
         let remote_id: Option<String> = row.try_get("zoho_id")?;
         changes.is_new |= remote_id.is_none();
         changes.remote_id = remote_id.or(changes.remote_id);
-        if let Some(Json(stored)) = row.try_get("decisions")? {
-            changes.decisions.extend(decisions::read(stored)?);
-        }
     }
     Ok(changes)
 }

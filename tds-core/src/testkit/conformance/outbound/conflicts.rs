@@ -116,6 +116,17 @@ pub async fn a_value_of_a_person_is_written_and_wins(harness: &dyn Harness) {
     assert_eq!(push.decisions["description"], (json!("theirs"), Side::Source));
 }
 
+pub async fn a_decision_does_not_hold_for_a_field_that_the_target_changed_again(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let (local_id, conflict) = parked(&out).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours again"})).await;
+    let decision = resolution(Take::Source, json!({}));
+    out.operator().resolve(conflict.id, &decision).await.expect("resolved");
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert_eq!(push.changes.len(), 2);
+    assert_eq!(push.decisions.keys().collect::<Vec<_>>(), ["description"], "the name has another value now");
+}
+
 pub async fn decisions_that_do_not_fit_are_refused(harness: &dyn Harness) {
     let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
     let (local_id, parked) = parked(&out).await;

@@ -38,6 +38,18 @@ pub async fn a_change_that_is_based_on_another_epoch_is_refused(harness: &dyn Ha
     out.stores.modes.set_mode(&change).await.expect("set");
 }
 
+pub async fn a_mode_that_pushes_nothing_is_refused_while_changes_are_pending(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.insert(&PRODUCT_SCHEMA, json!({"name": "lamp"})).await;
+    for mode in [Mode::SourcePrimary, Mode::Shadow] {
+        let refused = out.stores.modes.set_mode(&to_mode(PRODUCTS, mode)).await;
+        assert_eq!(kind(refused), ErrorKind::Conflict, "{mode}");
+    }
+    out.set_mode(PRODUCTS, Mode::TargetPrimary).await;
+    out.pushed(&PRODUCT_SCHEMA, local_id).await;
+    out.set_mode(PRODUCTS, Mode::SourcePrimary).await;
+}
+
 pub async fn changes_that_are_pending_or_parked_are_counted(harness: &dyn Harness) {
     let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
     let pending = async || out.stores.modes.pending(&PRODUCTS).await.expect("counted");
