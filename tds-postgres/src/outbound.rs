@@ -37,9 +37,6 @@ use crate::{
     },
 };
 
-/// Marks a transaction as one of the engine, whose writes are no local changes.
-const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
-
 impl PgStore {
     /// Returns the tables of an entity type.
     async fn target(&self, entity: &EntityType) -> Result<Target> {

@@ -11,8 +11,6 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use crate::write::Method;
-
 /// One of Zoho's two products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Api {
@@ -44,6 +42,43 @@ impl Api {
         match self {
             Self::Books => "/books/v3",
             Self::Inventory => "/inventory/v1",
+        }
+    }
+}
+
+/// The method of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates a record, or changes its status.
+    Post,
+    /// Changes a record, or creates it if it is an upsert.
+    Put,
+    /// Deletes a record.
+    Delete,
+}
+
+impl Method {
+    /// Returns the method in capitals, as HTTP writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Returns the operation of the OAuth scope that a call with the method needs; `None` if it only reads. Zoho
+    /// documents `CREATE` for actions, and `UPDATE` for upserts.
+    pub(crate) fn operation(self) -> Option<&'static str> {
+        match self {
+            Self::Get => None,
+            Self::Post => Some("CREATE"),
+            Self::Put => Some("UPDATE"),
+            Self::Delete => Some("DELETE"),
         }
     }
 }

@@ -57,7 +57,7 @@ use tds_core::record::EntityType;
 
 pub use self::{
     answer::Answer,
-    call::{Method, Purpose, Removal, WriteCall},
+    call::{Purpose, Removal, WriteCall},
     chosen::Chosen,
     contract::{
         Contract, EntityTypeName, Field, Form, Idempotence, Lines, Number, Part, ReadOnly, Removes, Stamp,
@@ -66,6 +66,7 @@ pub use self::{
     findings::Findings,
     writer::{ZohoWriter, writers},
 };
+pub use crate::answer::Method;
 
 /// The contracts, in the order in which a shop needs them.
 static CONTRACTS: [&Contract; 12] = [

@@ -174,6 +174,11 @@ impl Database {
         self.begin_with("").await
     }
 
+    /// Opens a transaction of the engine, whose writes of ERP rows are no local changes: they are not captured.
+    pub(crate) async fn begin_as_engine(&self) -> Result<Tx, sqlx::Error> {
+        self.begin_with("SET LOCAL tds.origin = 'remote'").await
+    }
+
     /// Opens a transaction with its own settings (`SET LOCAL …; SET LOCAL …`). The settings travel in one message
     /// with the `BEGIN`.
     pub(crate) async fn begin_with(&self, settings: &str) -> Result<Tx, sqlx::Error> {

@@ -20,9 +20,6 @@ use super::{
 };
 use crate::{Database, db::session::Tx, queue::fold as queue};
 
-/// Marks the transaction as one of the mirror, for triggers that catch local changes.
-pub(super) const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
-
 /// Reads of one entity type, at most one per record.
 pub(super) struct Batch<'a> {
     pub(super) schema: &'a MirrorSchema,
@@ -81,7 +78,7 @@ impl Batch<'_> {
         reads: &[&Read],
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
-        let mut tx = database.begin_with(BEGIN).await?;
+        let mut tx = database.begin_as_engine().await?;
         let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();

@@ -2,7 +2,7 @@
 
 use tds_core::{outbound::Push, record::RecordId};
 
-use super::{BEGIN, adopt, modes, target::Target};
+use super::{adopt, modes, target::Target};
 use crate::{
     Database, Tx,
     db::{error::is_data_error, quote},
@@ -73,7 +73,7 @@ async fn link(
     push: &Push,
     id: &RecordId,
 ) -> Result<Option<String>, sqlx::Error> {
-    let mut tx = database.begin_with(BEGIN).await?;
+    let mut tx = database.begin_as_engine().await?;
     let (entity, local_id) = (push.entity.as_str(), push.local_id);
     // The rows are locked in the order in which the mirror locks them: state, head rows, link.
     let other = adopt::lock(&mut tx, target, push, id).await?;

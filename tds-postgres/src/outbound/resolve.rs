@@ -7,7 +7,7 @@ use tds_core::{
 };
 
 use super::{
-    BEGIN, conflicts,
+    conflicts,
     decisions::{self, Decided},
     relay, take,
     target::Target,
@@ -37,7 +37,7 @@ pub(super) async fn resolve(
     resolution: &Resolution,
     decided: &Decided,
 ) -> Result<Option<Conflict>, sqlx::Error> {
-    let mut tx = database.begin_with(BEGIN).await?;
+    let mut tx = database.begin_as_engine().await?;
     // The row first: a program that writes it waits for nothing else.
     take::columns(&mut tx, target, conflict.local_id, &decided.write).await?;
     let resolved = sqlx::query(RESOLVE)

@@ -10,7 +10,7 @@ use tds_core::{
     record::{Fields, same_value},
 };
 
-use super::{BEGIN, conflicts, modes, take, target::Target};
+use super::{conflicts, modes, take, target::Target};
 use crate::{
     Database, Tx,
     db::{
@@ -66,7 +66,7 @@ pub(super) async fn settle(
     push: &Push,
     settlement: &Settlement,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = database.begin_with(BEGIN).await?;
+    let mut tx = database.begin_as_engine().await?;
     if !modes::holds(&mut tx, push).await? {
         tx.rollback().await?;
         return Ok(false);

@@ -17,12 +17,11 @@ use tds_core::{
 
 use super::headers::{hints, server_time};
 use crate::{
-    answer::{Answer, Call, File, read_body},
+    answer::{Answer, Call, File, Method, read_body},
     auth::Token,
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge, judge_file, transport_fault},
     limits::budget::HeaderHints,
-    write::Method,
 };
 
 /// The only path that is requested without an organization: it lists the organizations.

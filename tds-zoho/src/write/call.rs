@@ -4,47 +4,10 @@ use serde_json::{Map, Value};
 use tds_core::{outbound::WriteError, record::Payload};
 
 use super::{answer::Answer, contract::Contract};
-use crate::answer::Api;
+use crate::answer::{Api, Method};
 
 /// What stands for the id of a record that an earlier call of the same list creates.
 const CREATED: &str = "{id}";
-
-/// The method of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Creates a record, or changes its status.
-    Post,
-    /// Changes a record, or creates it if it is an upsert.
-    Put,
-    /// Deletes a record.
-    Delete,
-}
-
-impl Method {
-    /// Returns the method in capitals, as HTTP writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// Returns the operation of the OAuth scope that a call with the method needs; `None` if it only reads. Zoho
-    /// documents `CREATE` for actions, and `UPDATE` for upserts.
-    pub(crate) fn operation(self) -> Option<&'static str> {
-        match self {
-            Self::Get => None,
-            Self::Post => Some("CREATE"),
-            Self::Put => Some("UPDATE"),
-            Self::Delete => Some("DELETE"),
-        }
-    }
-}
 
 /// What a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

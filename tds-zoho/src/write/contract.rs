@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use tds_core::{mirror::MirrorSchema, outbound::LocalRecord, record::EntityType};
 
-use super::{answer::Answer, arrange, call::Method, chosen::Chosen, findings::Findings};
-use crate::answer::Api;
+use super::{answer::Answer, arrange, chosen::Chosen, findings::Findings};
+use crate::answer::{Api, Method};
 
 /// What may be written of an entity type, and with which calls. A contract states what differs from
 /// [`Contract::DOCUMENT`].

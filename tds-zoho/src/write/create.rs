@@ -5,13 +5,14 @@ use tds_core::outbound::{LocalRecord, WriteError};
 
 use super::{
     body,
-    call::{Method, Purpose, WriteCall},
+    call::{Purpose, WriteCall},
     chosen::Stage,
     contract::{Contract, Idempotence, Number, Part, Stamp, When},
     findings::Findings,
     status,
     value::{custom_field, only},
 };
+use crate::answer::Method;
 
 impl Contract {
     /// Returns the calls that create a record: the search where Zoho has no upsert, the create, and what can only be

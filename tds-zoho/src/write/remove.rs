@@ -6,10 +6,11 @@ use tds_core::{
 };
 
 use super::{
-    call::{Method, Purpose, Removal, WriteCall},
+    call::{Purpose, Removal, WriteCall},
     contract::{Contract, Removes},
     findings::Findings,
 };
+use crate::answer::Method;
 
 impl Contract {
     /// Returns the call that deletes a record, and the call to make if Zoho refuses that because other records use

@@ -1,10 +1,11 @@
 //! Statuses: the call that leads from one to another.
 
 use super::{
-    call::{Method, Purpose, WriteCall},
+    call::{Purpose, WriteCall},
     contract::{Contract, Status, Transition},
     findings::Findings,
 };
+use crate::answer::Method;
 
 /// Returns the call that gives a new record its status; `None` if Zoho gives it, or if the record has none.
 pub(super) fn of_new(contract: &Contract, wanted: Option<&str>, found: &mut Findings) -> Option<WriteCall> {

@@ -10,13 +10,14 @@ use tds_core::{
 
 use super::{
     body,
-    call::{Method, Purpose, WriteCall},
+    call::{Purpose, WriteCall},
     chosen::Stage,
     contract::{Contract, Number},
     create::part_of,
     findings::Findings,
     status,
 };
+use crate::answer::Method;
 
 impl Contract {
     /// Returns the calls that bring changed columns and child tables to Zoho. A changed child table is sent as a whole

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::{LocalKey, Unlinked};
+use super::state::{Entry, LocalKey, Unlinked};
 use crate::{
     memory::{MemoryStore, Row, state::State},
     mirror::MirrorSchema,
-    outbound::Operation,
+    outbound::{EntryStatus, Mode, Operation, OutboxId},
     record::{EntityType, Fields, Payload, RecordId, RecordKey, same_value},
 };
 
@@ -84,6 +84,28 @@ impl MemoryStore {
 }
 
 impl State {
+    /// Captures a change of a program, unless its entity type is not written locally.
+    fn capture(&mut self, key: &LocalKey, operation: Operation, fields: Option<BTreeSet<String>>) {
+        if self.outbound.mode(&key.0).mode == Mode::SourcePrimary {
+            return;
+        }
+        let id = OutboxId(self.next_id());
+        let entry = Entry {
+            key: key.clone(),
+            remote_id: self.outbound.remote_id(key).cloned(),
+            operation,
+            fields,
+            status: EntryStatus::Pending,
+            relayed: false,
+            captured_at: self.now.0,
+            settled_at: None,
+            differences: Vec::new(),
+            note: None,
+            conflict: None,
+        };
+        self.outbound.entries.insert(id, entry);
+    }
+
     fn update_local(
         &mut self,
         key: &LocalKey,

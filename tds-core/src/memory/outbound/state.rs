@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 
 use crate::{
-    memory::{Row, earlier, state::State},
+    memory::{Row, earlier},
     mirror::{FieldDifference, MirrorSchema},
     outbound::{
         CREATE_SETTLES, Conflict, ConflictId, EntityMode, EntryStatus, Mode, Operation, OutboxId, Side,
@@ -221,29 +221,5 @@ impl OutboundState {
         } else if link.base.is_none() {
             link.base = old;
         }
-    }
-}
-
-impl State {
-    /// Captures a change of a program, unless its entity type is not written locally.
-    pub(super) fn capture(&mut self, key: &LocalKey, operation: Operation, fields: Option<BTreeSet<String>>) {
-        if self.outbound.mode(&key.0).mode == Mode::SourcePrimary {
-            return;
-        }
-        let id = OutboxId(self.next_id());
-        let entry = Entry {
-            key: key.clone(),
-            remote_id: self.outbound.remote_id(key).cloned(),
-            operation,
-            fields,
-            status: EntryStatus::Pending,
-            relayed: false,
-            captured_at: self.now.0,
-            settled_at: None,
-            differences: Vec::new(),
-            note: None,
-            conflict: None,
-        };
-        self.outbound.entries.insert(id, entry);
     }
 }
