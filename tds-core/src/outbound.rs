@@ -20,18 +20,22 @@ mod merge;
 mod mode;
 mod pairs;
 mod push;
+mod sent;
 mod store;
 mod switch;
 mod writer;
 
-pub(crate) use self::answer::differing;
+pub(crate) use self::{answer::differing, sent::recognize};
 pub use self::{
-    conflict::{Conflict, ConflictId, ConflictStatus, FieldConflict, Resolution, Side, Take},
+    conflict::{
+        Conflict, ConflictId, ConflictStatus, FieldConflict, PRESENCE, Resolution, Side, Take, column_of,
+    },
     entry::{EntryStatus, OutboxEntry, OutboxFilter, OutboxId, WOULD_BE_REFUSED},
     local::LocalRecord,
     merge::{Merge, Stance, merge},
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange, still_pending},
     push::{Link, Operation, Push, Settled, Settlement, forget_decisions},
+    sent::{Sending, Sent},
     store::{CREATE_SETTLES, Modes, Outbox, OutboxOperator},
     switch::{ModeSwitch, SwitchStep},
     writer::{Awaited, RemoteWriter, Removed, Writable, WriteError, Written},

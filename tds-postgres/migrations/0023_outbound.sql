@@ -75,6 +75,8 @@ CREATE TABLE tds_links (
   -- changes. NULL: the column raw of the head row is the last common state.
   base text,
   base_shape text,
+  -- What was sent since that state, in the columns of the target: the answers are not known.
+  sent jsonb NOT NULL DEFAULT '[]',
   PRIMARY KEY (entity_type, local_id),
   UNIQUE (entity_type, zoho_id)
 );

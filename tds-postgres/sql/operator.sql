@@ -156,7 +156,7 @@ BEGIN
       VALUES (target.id, 'operator', 0, target.generation)
       ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = excluded.generation;
     END LOOP;
-    UPDATE tds_links l SET base = NULL, base_shape = NULL
+    UPDATE tds_links l SET base = NULL, base_shape = NULL, sent = '[]'
      WHERE l.entity_type = pushed.entity_type AND l.local_id = pushed.local_id
        AND (l.base IS NOT NULL OR l.base_shape IS NOT NULL)
        AND NOT EXISTS (SELECT FROM tds_outbox o

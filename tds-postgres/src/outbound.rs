@@ -6,7 +6,7 @@ mod decisions;
 mod entries;
 mod links;
 mod load;
-mod modes;
+pub(crate) mod modes;
 mod relay;
 mod resolve;
 mod rows;
@@ -22,7 +22,7 @@ use tds_core::{
     mirror::MirrorSchema,
     outbound::{
         Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry,
-        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Settlement, still_pending,
+        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Sending, Settlement, still_pending,
     },
     queue::Page,
     record::{EntityType, RecordId},
@@ -73,9 +73,13 @@ impl Outbox for PgStore {
         )
     }
 
-    async fn creating(&self, push: &Push) -> Result<()> {
-        let noted = repeat(ALONE, || links::creating(&self.database, push)).await;
-        if noted.doing("noting that a record is created")? { Ok(()) } else { Err(modes::epoch_passed(push)) }
+    async fn sending(&self, push: &Push, sending: &Sending) -> Result<()> {
+        let noted = repeat(ALONE, || links::sending(&self.database, push, sending)).await;
+        if noted.doing("noting what is written to the source")? {
+            Ok(())
+        } else {
+            Err(modes::epoch_passed(push))
+        }
     }
 
     async fn not_created(&self, push: &Push) -> Result<()> {

@@ -1,10 +1,10 @@
 //! The handler of outbound items: it brings the source to the state of a local record.
 //!
 //! ```text
-//! load ─┬─ shadow ──────────────────────────────────────────────► settle (differences only)
-//!       ├─ delete ── read ── remove ──────────────────────────────► settle
-//!       ├─ no id at the source ── creating ── create ── linked ─┐
-//!       └─ an id ── read ── merge ── update ────────────────────┴─ apply the answer ──► settle
+//! load ─┬─ shadow ─────────────────────────────────────────────────────► settle (differences only)
+//!       ├─ delete ── read ── remove ───────────────────────────────────► settle
+//!       ├─ no id at the source ── sending ── create ── linked ─┐
+//!       └─ an id ── read ── merge ── sending ── update ────────┴─ apply the answer ──► settle
 //! ```
 //!
 //! The process may end at every arrow. The changes of the record stay pending until `settle`, so the push begins again,
@@ -25,8 +25,8 @@ use crate::{
     handler::{EntityHandler, FollowSettings, Handled},
     mirror::Mirror,
     outbound::{
-        LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Settled, Settlement, Writable, WriteError,
-        Written, differing,
+        LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Sending, Sent, Settled, Settlement,
+        Writable, WriteError, Written, differing,
     },
     queue::{Claimed, Direction, Lane, Outcome},
     record::{Cause, Content, EntityType, Follow, Origin, Read, Record, RecordId},
@@ -94,6 +94,10 @@ impl Pushing<'_> {
             Mode::Shadow => return self.shadow().await,
             Mode::Bidirectional | Mode::TargetPrimary => {}
         }
+        if let Some(after) = self.settles_in() {
+            let reason = "a create without an answer may still be under way at the source".to_owned();
+            return Ok(Handled::Retry { after, reason });
+        }
         let done = match (&push.record, push.operation, &push.link.remote_id) {
             (None, ..) | (_, Operation::Delete, _) => self.remove().await,
             (Some(record), Operation::Upsert, None) => self.create(record).await,
@@ -117,15 +121,34 @@ impl Pushing<'_> {
         (waited / 4).clamp(SHORTEST, LONGEST)
     }
 
+    /// Returns how long a create in doubt may still be under way at the source; `None` if none is.
+    fn settles_in(&self) -> Option<Duration> {
+        let since = self.push.link.in_doubt_since?;
+        let end = since + self.handler.writer.settles_after();
+        Duration::try_from(end - self.handler.clock.now()).ok().filter(|rest| !rest.is_zero())
+    }
+
+    /// Returns the versions of a record that creates in doubt may have made.
+    fn in_doubt(&self, record: &LocalRecord) -> Vec<LocalRecord> {
+        if self.push.link.in_doubt_since.is_none() {
+            return Vec::new();
+        }
+        if self.push.sent.is_empty() {
+            return vec![record.clone()];
+        }
+        self.push.sent.iter().map(|sent| sent.in_place_of(record)).collect()
+    }
+
     async fn create(&self, record: &LocalRecord) -> Result<Outcome, WriteError> {
         let PushHandler { outbox, writer, .. } = self.handler;
-        let in_doubt = self.push.link.in_doubt;
-        if !in_doubt {
+        let in_doubt = self.in_doubt(record);
+        if in_doubt.is_empty() {
             // What can be known without a call must not leave a record in doubt.
             writer.check(record, None)?;
         }
-        outbox.creating(self.push).await?;
-        let written = match writer.create(record, in_doubt).await {
+        let sending = Sending { creates: true, sent: Sent::of(record, None), conflicts: Vec::new() };
+        outbox.sending(self.push, &sending).await?;
+        let written = match writer.create(record, &in_doubt).await {
             Ok(written) => written,
             Err(WriteError::Partly { id, error }) => {
                 outbox.linked(self.push, &id).await?;
@@ -133,7 +156,7 @@ impl Pushing<'_> {
             }
             Err(error @ (WriteError::WaitsFor(_) | WriteError::Refused(_))) => {
                 // A refusal says nothing about an earlier create.
-                if !in_doubt {
+                if in_doubt.is_empty() {
                     outbox.not_created(self.push).await?;
                 }
                 return Err(error);

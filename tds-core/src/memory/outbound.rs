@@ -28,8 +28,8 @@ use crate::{
     error::{Error, Result, Retry},
     mirror::MirrorSchema,
     outbound::{
-        EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Settlement,
-        forget_decisions, still_pending,
+        EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Sending,
+        Settlement, forget_decisions, still_pending,
     },
     queue::{Lane, NewItem, Work, WorkKey},
     record::{EntityType, Payload, RecordId, Shape},
@@ -52,17 +52,18 @@ impl Outbox for MemoryStore {
         Ok(state.load_push(schema, &(schema.entity.clone(), local_id)))
     }
 
-    async fn creating(&self, push: &Push) -> Result<()> {
+    async fn sending(&self, push: &Push, sending: &Sending) -> Result<()> {
         let mut state = self.state();
         state.check_epoch(push)?;
-        let now = state.now.0;
-        state.outbound.links.entry(local_key(push)).or_default().in_doubt_since = Some(now);
+        state.note_sending(push, sending);
         Ok(())
     }
 
     async fn not_created(&self, push: &Push) -> Result<()> {
         let mut state = self.state();
-        state.outbound.links.entry(local_key(push)).or_default().in_doubt_since = None;
+        let link = state.outbound.links.entry(local_key(push)).or_default();
+        link.in_doubt_since = None;
+        link.sent.clear();
         Ok(())
     }
 
@@ -182,6 +183,7 @@ impl State {
             && let Some(link) = self.outbound.links.get_mut(key)
         {
             link.base = None;
+            link.sent.clear();
         }
     }
 
@@ -209,19 +211,20 @@ impl State {
         let link = self.outbound.links.entry(key.clone()).or_default();
         let link_key = link.key.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
         let remote_id = link.remote_id.clone().or(captured_id);
-        let in_doubt = link.in_doubt_since.is_some();
+        let (in_doubt_since, sent) = (link.in_doubt_since, link.sent.clone());
         let record = self.writable_record(schema, key, &link_key);
         let is_gone = self.local_row(key).is_none_or(|row| row.deleted_at.is_some());
         Some(Push {
             entity: key.0.clone(),
             local_id: key.1,
-            link: Link { key: link_key, remote_id, in_doubt },
+            link: Link { key: link_key, remote_id, in_doubt_since },
             operation: if is_gone { Operation::Delete } else { operation },
             changes,
             fields,
             changed_at,
             record,
             base: self.base(key),
+            sent,
             mode: self.outbound.mode(&key.0),
             decisions,
         })

@@ -11,6 +11,15 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
+/// The field of a conflict between a removal on one side and a change on the other.
+pub const PRESENCE: &str = "deleted_at";
+
+/// Returns the column or the child table of a field: the name before the row, such as `invoice_lines`.
+#[must_use]
+pub fn column_of(field: &str) -> &str {
+    field.split('[').next().unwrap_or(field)
+}
+
 closed_set! {
     /// A side of the sync.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

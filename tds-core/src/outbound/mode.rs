@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use super::column_of;
 use crate::{closed_set::closed_set, error::Error, record::EntityType};
 
 closed_set! {
@@ -83,8 +84,7 @@ impl EntityMode {
     /// with the name of the child table, such as `invoice_lines[1].rate`.
     #[must_use]
     pub fn policy_of(&self, field: &str) -> ConflictPolicy {
-        let name = field.split('[').next().unwrap_or(field);
-        self.fields.get(field).or_else(|| self.fields.get(name)).copied().unwrap_or(self.policy)
+        self.fields.get(field).or_else(|| self.fields.get(column_of(field))).copied().unwrap_or(self.policy)
     }
 }
 

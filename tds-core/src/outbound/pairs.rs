@@ -12,6 +12,9 @@ use crate::{
 /// The column with the place of a row among the rows of its record. The place is no part of what a row says.
 pub(super) const POSITION: &str = "position";
 
+/// The column with the local id of a row.
+const LOCAL_ID: &str = "id";
+
 /// The rows of the base, the target and the source, by a key that the same row has in all of them.
 pub(super) struct Pairs<'a> {
     pub(super) base: BTreeMap<String, &'a Fields>,
@@ -90,7 +93,7 @@ pub(super) fn pair<'a>(
 
 /// Returns the column that distinguishes the rows of each side. Rows of the target may be new, so their ids need not be
 /// complete.
-fn identity(base: &[Fields], target: &[Fields], source: &[Fields]) -> Option<&'static str> {
+pub(super) fn identity(base: &[Fields], target: &[Fields], source: &[Fields]) -> Option<&'static str> {
     let all = |rows: &[Fields], column: &str| identifies(column, &rows.iter().collect::<Vec<_>>());
     let is_seen = !base.is_empty() || !source.is_empty();
     IDENTITIES.into_iter().filter(|column| *column != POSITION).find(|column| {
@@ -179,6 +182,14 @@ fn shows(row: &Fields, theirs: &Fields, counts: Counts<'_>) -> bool {
     row.iter()
         .filter(|(name, value)| !value.is_null() && *name != POSITION && counts(name))
         .all(|(name, value)| theirs.get(name).is_none_or(|theirs| same_value(value, theirs)))
+}
+
+/// Returns true if two rows of the target are the same row: by their local id or, without one, by what they say.
+pub(super) fn same_row(one: &Fields, other: &Fields, counts: Counts<'_>) -> bool {
+    match (value(one, LOCAL_ID), value(other, LOCAL_ID)) {
+        (Value::Null, _) | (_, Value::Null) => are_equal(one, other, counts),
+        (one, other) => one == other,
+    }
 }
 
 fn value<'a>(row: &'a Fields, column: &str) -> &'a Value {

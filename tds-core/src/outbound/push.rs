@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{EntityMode, FieldConflict, LocalRecord, OutboxId, Side};
+use super::{EntityMode, FieldConflict, LocalRecord, OutboxId, Sent, Side, column_of};
 use crate::{
     closed_set::closed_set,
     mirror::FieldDifference,
@@ -31,8 +31,8 @@ pub struct Link {
     pub key: String,
     /// The id at the source, if the record is known to exist there.
     pub remote_id: Option<RecordId>,
-    /// Whether a create was sent whose outcome is not known. Such a create is never repeated without a search.
-    pub in_doubt: bool,
+    /// When a create was sent whose outcome is not known. Such a create is never repeated without a search.
+    pub in_doubt_since: Option<OffsetDateTime>,
 }
 
 /// Everything that is needed to push one record. All of it was read in one state of the target.
@@ -58,6 +58,8 @@ pub struct Push {
     /// What the source sent of the last common state, and how much of the record it shows; `None` if there is no such
     /// state: the push that created the record has not ended.
     pub base: Option<(Payload, Shape)>,
+    /// What was sent of the record since that state, oldest first: the answers are not known.
+    pub sent: Vec<Sent>,
     /// The mode of the entity type.
     pub mode: EntityMode,
     /// What a person decided on conflicts of the pending changes: the field, the value of the source that the decision
@@ -82,10 +84,7 @@ pub enum Settled {
 /// Leaves out the decisions on columns and child tables that a later change is about. `fields`: what the change is about;
 /// `None`: any column.
 pub fn forget_decisions(decisions: &mut BTreeMap<String, (Value, Side)>, fields: Option<&BTreeSet<String>>) {
-    decisions.retain(|field, _| {
-        let column = field.split('[').next().unwrap_or(field);
-        fields.is_some_and(|fields| !fields.contains(column))
-    });
+    decisions.retain(|field, _| fields.is_some_and(|fields| !fields.contains(column_of(field))));
 }
 
 /// What became of a push, to be stored.

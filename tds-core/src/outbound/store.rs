@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, OutboxEntry, OutboxFilter, OutboxId, Push,
-    Resolution, Settlement,
+    Resolution, Sending, Settlement,
 };
 use crate::{
     error::Result,
@@ -50,14 +50,15 @@ pub trait Outbox: Send + Sync {
     /// the change without the key.
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
 
-    /// Notes that a create of the record is about to be sent. From here until [`Outbox::linked`] or
-    /// [`Outbox::not_created`], the record is in doubt.
+    /// Notes what is about to be sent, and keeps the conflicts that were decided: the same conflicts of the same changes
+    /// only once. [`Outbox::load`] returns what was sent until both sides have a common state again. From a create until
+    /// [`Outbox::linked`] or [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors
     /// `Conflict`, transient: the mode of the entity type has another epoch than the push.
-    async fn creating(&self, push: &Push) -> Result<()>;
+    async fn sending(&self, push: &Push, sending: &Sending) -> Result<()>;
 
-    /// Notes that the source refused the create, so the record does not exist there.
+    /// Notes that the source refused the create, so the record does not exist there and nothing of it was sent.
     async fn not_created(&self, push: &Push) -> Result<()>;
 
     /// Stores the id that the record has at the source, and fills it in where other records refer to the local id. If the
@@ -76,7 +77,8 @@ pub trait Outbox: Send + Sync {
     /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
     ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
     ///   not written because of a later local change, the base stays as it was, so that the next push finds the conflict.
-    /// - After `Parked`, the base stays. The record has at most one open conflict: another one replaces its fields.
+    ///   What was sent is forgotten, unless the base stays.
+    /// - After `Parked`, the base and what was sent stay. The record has at most one open conflict: another one replaces its fields.
     /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
     ///   that the next read writes the record anew.
     ///

@@ -1,6 +1,6 @@
 //! The writer of the source: creates, changes and removes records.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use async_trait::async_trait;
 use thiserror::Error as ThisError;
@@ -83,7 +83,7 @@ pub enum WriteError {
 /// The writer of one entity type at the source.
 ///
 /// # Contract
-/// - A create that is repeated with the same key makes no second record, if `in_doubt` is true at the repetition.
+/// - A create that is repeated with the same key makes no second record, if `in_doubt` has what was sent before.
 /// - The body of a write contains only what the writer knows how to write, never what was read.
 /// - Validation comes before calls: a record that the source would refuse costs no call.
 ///
@@ -111,11 +111,18 @@ pub trait RemoteWriter: Send + Sync {
     /// [`WriteError::WaitsFor`] and [`WriteError::Refused`], as a write would return them.
     fn check(&self, record: &LocalRecord, changed: Option<&BTreeSet<String>>) -> Result<(), WriteError>;
 
-    /// Creates a record. `in_doubt`: an earlier create may have made it.
+    /// Returns the time after which a create without an answer has certainly ended at the source, so that a search shows
+    /// what it made. Zero: the source itself refuses a second record with our key.
+    fn settles_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Creates a record. `in_doubt`: the versions of it that earlier creates sent whose outcome is not known, so that each of
+    /// them may have made the record.
     ///
     /// # Errors
     /// See [`WriteError`].
-    async fn create(&self, record: &LocalRecord, in_doubt: bool) -> Result<Written, WriteError>;
+    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError>;
 
     /// Changes these columns and child tables of a record.
     ///

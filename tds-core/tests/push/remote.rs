@@ -199,8 +199,10 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: bool) -> Result<Written, WriteError> {
-        if in_doubt && let Some(id) = self.find(record).await? {
+    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
+        if !in_doubt.is_empty()
+            && let Some(id) = self.find(record).await?
+        {
             return Ok(Written { read: Some(self.read(id.as_str())), id });
         }
         let fault = self.call("create");

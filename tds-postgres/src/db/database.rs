@@ -174,9 +174,10 @@ impl Database {
         self.begin_with("").await
     }
 
-    /// Opens a transaction of the engine, whose writes of ERP rows are no local changes: they are not captured.
-    pub(crate) async fn begin_as_engine(&self) -> Result<Tx, sqlx::Error> {
-        self.begin_with("SET LOCAL tds.origin = 'remote'").await
+    /// Opens a transaction of the engine, whose writes of ERP rows are no local changes: they are not captured. `and`: more
+    /// of its settings.
+    pub(crate) async fn begin_as_engine(&self, and: &str) -> Result<Tx, sqlx::Error> {
+        self.begin_with(&format!("SET LOCAL tds.origin = 'remote'; {and}")).await
     }
 
     /// Opens a transaction with its own settings (`SET LOCAL …; SET LOCAL …`). The settings travel in one message

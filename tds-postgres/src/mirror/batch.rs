@@ -18,7 +18,7 @@ use super::{
     pending::{Local, Scope, keep_bases},
     references, seen, state,
 };
-use crate::{Database, db::session::Tx, queue::fold as queue};
+use crate::{Database, db::session::Tx, outbound::modes, queue::fold as queue};
 
 /// Reads of one entity type, at most one per record.
 pub(super) struct Batch<'a> {
@@ -78,7 +78,7 @@ impl Batch<'_> {
         reads: &[&Read],
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
-        let mut tx = database.begin_as_engine().await?;
+        let mut tx = database.begin_as_engine(&modes::stays(&self.schema.entity)).await?;
         let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();

@@ -102,7 +102,7 @@ pub(crate) fn by_remote(table: &str, column: &str) -> Option<&'static Reference>
 /// A failure is left to the next write of the records: the ids at the source say the same.
 pub(super) async fn fill(database: &Database, schema: &MirrorSchema, new: &[&str], written: &[&str]) {
     let filling = async {
-        let mut tx = database.begin_as_engine().await?;
+        let mut tx = database.begin_as_engine("").await?;
         if let Some(head) = schema.head {
             arrived(&mut tx, head, new).await?;
         }

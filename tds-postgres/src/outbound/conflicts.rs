@@ -6,7 +6,7 @@ use tds_core::{
     error::Result,
     outbound::{Conflict, ConflictId, ConflictStatus, FieldConflict, Push},
     queue::Page,
-    record::{EntityType, RecordId},
+    record::{EntityType, RecordId, same_value},
 };
 
 use super::decisions;
@@ -103,21 +103,28 @@ pub(super) async fn close(tx: &mut Tx, push: &Push) -> Result<(), sqlx::Error> {
     sqlx::query(CLOSE).bind(push.entity.as_str()).bind(push.local_id).execute(tx).await.map(drop)
 }
 
-/// Stores what the policies decided. Returns the id of the conflict, if there is one.
-pub(super) async fn note_decided(
+/// Keeps what was decided and was not before. Returns the id of the conflict, if there is one.
+pub(super) async fn keep_decided(
     tx: &mut Tx,
     push: &Push,
     fields: &[FieldConflict],
 ) -> Result<Option<i64>, sqlx::Error> {
-    if fields.is_empty() {
+    let is_new = |conflict: &&FieldConflict| {
+        let decided = push.decisions.get(&conflict.field);
+        decided.is_none_or(|(source, _)| !same_value(source, &conflict.source))
+    };
+    let new: Vec<FieldConflict> = fields.iter().filter(is_new).cloned().collect();
+    if new.is_empty() {
         return Ok(None);
     }
+    // The changes get this conflict in the place of an earlier one, so its decisions come along.
+    let decisions = decisions::stored(&push.decisions, &new);
     sqlx::query_scalar(ADD_DECIDED)
         .bind(push.entity.as_str())
         .bind(push.local_id)
-        .bind(Json(stored(fields)))
+        .bind(Json(stored(&new)))
         .bind(push.link.remote_id.as_ref().map(RecordId::as_str))
-        .bind(Json(storable_json(&decisions::stored(fields))))
+        .bind(Json(storable_json(&decisions)))
         .fetch_optional(tx)
         .await
 }

@@ -66,13 +66,12 @@ pub(super) fn decided_already(id: ConflictId) -> Error {
     Error::conflict(format!("conflict {id} is decided already"))
 }
 
-/// Returns decisions as the column `decisions` holds them.
-pub(super) fn stored(fields: &[FieldConflict]) -> Value {
-    let one = |it: &FieldConflict| {
-        let winner = it.winner.map(mode_names::of_side)?;
-        Some((it.field.clone(), json!({"zoho": it.source, "winner": winner})))
-    };
-    Value::Object(fields.iter().filter_map(one).collect())
+/// Returns earlier decisions and those on these fields as the column `decisions` holds them.
+pub(super) fn stored(earlier: &BTreeMap<String, (Value, Side)>, fields: &[FieldConflict]) -> Value {
+    let one = |source: &Value, side: Side| json!({"zoho": source, "winner": mode_names::of_side(side)});
+    let earlier = earlier.iter().map(|(field, (source, side))| (field.clone(), one(source, *side)));
+    let new = fields.iter().filter_map(|it| Some((it.field.clone(), one(&it.source, it.winner?))));
+    Value::Object(earlier.chain(new).collect())
 }
 
 /// Reads the column `decisions`.

@@ -1,8 +1,12 @@
 //! The links between local records and the records at the source.
 
-use tds_core::{outbound::Push, record::RecordId};
+use sqlx::types::Json;
+use tds_core::{
+    outbound::{Push, Sending},
+    record::RecordId,
+};
 
-use super::{adopt, modes, target::Target};
+use super::{adopt, conflicts, modes, target::Target};
 use crate::{
     Database, Tx,
     db::{error::is_data_error, quote},
@@ -10,13 +14,19 @@ use crate::{
 };
 
 // The mirror puts unknown records off that arrive soon after this time, so a repeated create renews it.
-const CREATING: &str = "
-INSERT INTO tds_links AS l (entity_type, local_id, key, in_doubt_since) VALUES ($1, $2, $3::uuid, clock_timestamp())
-ON CONFLICT (entity_type, local_id) DO UPDATE SET in_doubt_since = excluded.in_doubt_since
+const SENDING: &str = "
+INSERT INTO tds_links AS l (entity_type, local_id, key, zoho_id, in_doubt_since, sent)
+VALUES ($1, $2, $3::uuid, $4, CASE WHEN $5 THEN clock_timestamp() END, $6)
+ON CONFLICT (entity_type, local_id) DO UPDATE
+   SET in_doubt_since = coalesce(excluded.in_doubt_since, l.in_doubt_since), sent = excluded.sent
+";
+
+const OF_CONFLICT: &str = "
+UPDATE tds_outbox SET conflict_id = $2 WHERE id = ANY($1) AND status IN ('pending', 'conflict')
 ";
 
 const NOT_CREATED: &str = "
-UPDATE tds_links SET in_doubt_since = NULL
+UPDATE tds_links SET in_doubt_since = NULL, sent = '[]'
  WHERE entity_type = $1 AND local_id = $2 AND in_doubt_since IS NOT NULL
 ";
 
@@ -32,15 +42,32 @@ ON CONFLICT (entity_type, local_id) DO UPDATE SET zoho_id = excluded.zoho_id, in
 /// How often the id is stored again after the mirror inserted the same record at the same moment.
 const RACES: u32 = 3;
 
-/// Notes that a create is about to be sent. Returns false if the mode has another epoch than the push.
-pub(super) async fn creating(database: &Database, push: &Push) -> Result<bool, sqlx::Error> {
+/// Notes what is about to be sent. Returns false if the mode has another epoch than the push.
+pub(super) async fn sending(
+    database: &Database,
+    push: &Push,
+    sending: &Sending,
+) -> Result<bool, sqlx::Error> {
     let mut tx = database.begin().await?;
     if !modes::holds(&mut tx, push).await? {
         tx.rollback().await?;
         return Ok(false);
     }
-    let note = sqlx::query(CREATING).bind(push.entity.as_str()).bind(push.local_id);
-    note.bind(&push.link.key).execute(&mut tx).await?;
+    let mut sent = push.sent.clone();
+    sending.sent.clone().remember(&mut sent);
+    sqlx::query(SENDING)
+        .bind(push.entity.as_str())
+        .bind(push.local_id)
+        .bind(&push.link.key)
+        .bind(push.link.remote_id.as_ref().map(RecordId::as_str))
+        .bind(sending.creates)
+        .bind(Json(sent))
+        .execute(&mut tx)
+        .await?;
+    if let Some(conflict) = conflicts::keep_decided(&mut tx, push, &sending.conflicts).await? {
+        let changes: Vec<i64> = push.changes.iter().map(|id| id.0).collect();
+        sqlx::query(OF_CONFLICT).bind(changes).bind(conflict).execute(&mut tx).await?;
+    }
     tx.commit().await?;
     Ok(true)
 }
@@ -73,7 +100,7 @@ async fn link(
     push: &Push,
     id: &RecordId,
 ) -> Result<Option<String>, sqlx::Error> {
-    let mut tx = database.begin_as_engine().await?;
+    let mut tx = database.begin_as_engine("").await?;
     let (entity, local_id) = (push.entity.as_str(), push.local_id);
     // The rows are locked in the order in which the mirror locks them: state, head rows, link.
     let other = adopt::lock(&mut tx, target, push, id).await?;

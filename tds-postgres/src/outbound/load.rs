@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tds_core::{
-    outbound::{EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Side, forget_decisions},
+    outbound::{EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Sent, Side, forget_decisions},
     record::{EntityType, Payload, RecordId, Shape},
 };
 use time::OffsetDateTime;
@@ -29,7 +29,7 @@ SELECT o.id, o.zoho_id, o.operation, o.fields, o.captured_at, o.status = 'pendin
 ";
 
 const LINK: &str = "
-SELECT l.key::text AS key, l.zoho_id, l.in_doubt_since IS NOT NULL AS in_doubt, l.base, l.base_shape
+SELECT l.key::text AS key, l.zoho_id, l.in_doubt_since, l.base, l.base_shape, l.sent
   FROM tds_links AS l WHERE l.entity_type = $1 AND l.local_id = $2
 ";
 
@@ -72,8 +72,9 @@ struct Changes {
 struct StoredLink {
     key: String,
     remote_id: Option<String>,
-    in_doubt: bool,
+    in_doubt_since: Option<OffsetDateTime>,
     base: Option<(Payload, Shape)>,
+    sent: Vec<Sent>,
 }
 
 /// The result of one look.
@@ -153,13 +154,18 @@ async fn look(
     Ok(Look::Found(Box::new(Push {
         entity: entity.clone(),
         local_id,
-        link: Link { key: link.key, remote_id: remote_id.map(RecordId::new), in_doubt: link.in_doubt },
+        link: Link {
+            key: link.key,
+            remote_id: remote_id.map(RecordId::new),
+            in_doubt_since: link.in_doubt_since,
+        },
         operation: if removes { Operation::Delete } else { operation },
         changes: changes.ids,
         fields: changes.fields,
         changed_at,
         record,
         base,
+        sent: link.sent,
         mode: mode.unwrap_or_else(|| EntityMode::initial(entity.clone())),
         decisions: changes.decisions,
     })))
@@ -202,10 +208,12 @@ fn link_of(row: &PgRow) -> Result<StoredLink, sqlx::Error> {
         }
         _ => None,
     };
+    let Json(sent): Json<Vec<Sent>> = row.try_get("sent")?;
     Ok(StoredLink {
         key: row.try_get("key")?,
         remote_id: row.try_get("zoho_id")?,
-        in_doubt: row.try_get("in_doubt")?,
+        in_doubt_since: row.try_get("in_doubt_since")?,
         base,
+        sent,
     })
 }

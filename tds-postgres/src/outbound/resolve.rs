@@ -1,5 +1,7 @@
 //! The end of a conflict: the decision is stored, and the parked changes are pushed again.
 
+use std::collections::BTreeMap;
+
 use sqlx::{postgres::PgRow, types::Json};
 use tds_core::{
     outbound::{Conflict, Resolution},
@@ -37,13 +39,13 @@ pub(super) async fn resolve(
     resolution: &Resolution,
     decided: &Decided,
 ) -> Result<Option<Conflict>, sqlx::Error> {
-    let mut tx = database.begin_as_engine().await?;
+    let mut tx = database.begin_as_engine("").await?;
     // The row first: a program that writes it waits for nothing else.
     take::columns(&mut tx, target, conflict.local_id, &decided.write).await?;
     let resolved = sqlx::query(RESOLVE)
         .bind(conflict.id.0)
         .bind(Json(conflicts::stored(&decided.fields)))
-        .bind(Json(storable_json(&decisions::stored(&decided.fields))))
+        .bind(Json(storable_json(&decisions::stored(&BTreeMap::new(), &decided.fields))))
         .bind(storable(&resolution.by))
         .try_map(|row: PgRow| conflicts::conflict_of(&row))
         .fetch_optional(&mut tx)

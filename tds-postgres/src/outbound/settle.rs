@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use tds_core::{
     mirror::FieldDifference,
-    outbound::{EntryStatus, FieldConflict, Push, Settled, Settlement},
-    record::{Fields, same_value},
+    outbound::{EntryStatus, PRESENCE, Push, Settled, Settlement},
+    record::Fields,
 };
 
 use super::{conflicts, modes, take, target::Target};
@@ -42,8 +42,8 @@ const FORGET: [&str; 2] = [
 ];
 
 const FORGET_BASE: &str = "
-UPDATE tds_links SET base = NULL, base_shape = NULL
- WHERE entity_type = $1 AND local_id = $2 AND (base IS NOT NULL OR base_shape IS NOT NULL)
+UPDATE tds_links SET base = NULL, base_shape = NULL, sent = '[]'
+ WHERE entity_type = $1 AND local_id = $2 AND (base IS NOT NULL OR base_shape IS NOT NULL OR sent <> '[]')
 ";
 
 /// The changes of a record that are not part of a push.
@@ -66,7 +66,7 @@ pub(super) async fn settle(
     push: &Push,
     settlement: &Settlement,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = database.begin_as_engine().await?;
+    let mut tx = database.begin_as_engine("").await?;
     if !modes::holds(&mut tx, push).await? {
         tx.rollback().await?;
         return Ok(false);
@@ -102,7 +102,7 @@ pub(super) async fn settle(
         }
     }
     take::resolve_references(&mut tx, target, (local_id, remote_id.as_deref())).await?;
-    if let Some(id) = remote_id.filter(|_| is_gone && settlement.take.contains_key("deleted_at")) {
+    if let Some(id) = remote_id.filter(|_| is_gone && settlement.take.contains_key(PRESENCE)) {
         for statement in FORGET {
             sqlx::query(statement).bind(push.entity.as_str()).bind(&id).execute(&mut tx).await?;
         }
@@ -115,7 +115,7 @@ pub(super) async fn settle(
         Settled::Shadow => None,
         Settled::Parked => conflicts::open_for(&mut tx, push, &settlement.conflicts).await?,
         Settled::Pushed | Settled::Unchanged => {
-            conflicts::note_decided(&mut tx, push, &new_conflicts(push, settlement)).await?
+            conflicts::keep_decided(&mut tx, push, &settlement.conflicts).await?
         }
     };
     end_entries(&mut tx, push, settlement, conflict).await?;
@@ -140,15 +140,6 @@ async fn others(tx: &mut Tx, push: &Push) -> Result<Others, sqlx::Error> {
     let rows: Vec<Option<Vec<String>>> = rows.fetch_all(tx).await?;
     let (exist, all) = (!rows.is_empty(), rows.iter().any(Option::is_none));
     Ok(Others { exist, all, fields: rows.into_iter().flatten().flatten().collect() })
-}
-
-/// Returns the conflicts that no person has decided before.
-fn new_conflicts(push: &Push, settlement: &Settlement) -> Vec<FieldConflict> {
-    let is_known = |conflict: &FieldConflict| {
-        let decided = push.decisions.get(&conflict.field);
-        decided.is_some_and(|(source, _)| same_value(source, &conflict.source))
-    };
-    settlement.conflicts.iter().filter(|conflict| !is_known(conflict)).cloned().collect()
 }
 
 async fn end_entries(

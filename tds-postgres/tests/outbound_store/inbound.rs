@@ -4,7 +4,7 @@ use serde_json::json;
 use tds_core::{
     error::ErrorKind,
     mirror::{Applied, Mirror as _},
-    outbound::Outbox as _,
+    outbound::{Outbox as _, Sending, Sent},
     queue::Outcome,
 };
 
@@ -68,7 +68,8 @@ async fn only_records_that_a_create_in_doubt_may_have_made_wait_for_its_outcome(
     let world = World::new().await;
     world.run("INSERT INTO erp.customers (name) VALUES ('ours')").await;
     let push = world.load(&CUSTOMERS, 1).await;
-    world.store.creating(&push).await.expect("noted");
+    let creation = Sending { creates: true, sent: Sent::default(), conflicts: Vec::new() };
+    world.store.sending(&push, &creation).await.expect("noted");
     let old = whole(
         &CUSTOMERS,
         "9",

@@ -8,7 +8,7 @@ mod switch;
 use std::collections::BTreeMap;
 
 use tds_core::{
-    outbound::{ConflictPolicy, EntityMode, Mode, ModeChange, Side, Take},
+    outbound::{ConflictPolicy, EntityMode, Mode, ModeChange, Side, Take, column_of},
     record::EntityType,
 };
 use tds_zoho::{
@@ -133,10 +133,8 @@ impl Directions {
             }
         }
         let known = contract.map(written).unwrap_or_default();
-        let unknown = fields.into_iter().flatten().map(|(field, _)| field).find(|field| {
-            let name = field.split('[').next().unwrap_or(field);
-            !known.contains(&name)
-        });
+        let fields = fields.into_iter().flatten().map(|(field, _)| field);
+        let unknown = fields.into_iter().find(|field| !known.contains(&column_of(field)));
         match unknown {
             None => Ok(()),
             Some(field) => Err(Refusal::UnknownField { entity: entity.clone(), field: field.clone(), known }),

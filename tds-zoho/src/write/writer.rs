@@ -3,7 +3,7 @@
 mod calls;
 mod refusal;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -15,10 +15,10 @@ use tds_core::{
     source::Source,
 };
 
-use self::refusal::{is_about_the_record, settled_later};
+use self::refusal::is_about_the_record;
 use super::{
     call::{Purpose, WriteCall},
-    contract::Contract,
+    contract::{Contract, Idempotence},
     contract_of,
 };
 use crate::{
@@ -26,6 +26,10 @@ use crate::{
     entities::{Catalogue, Descriptor},
     source::ZohoSource,
 };
+
+/// The time after which a create in doubt is searched for. A create whose answer did not arrive may still be under way
+/// in Zoho, and a search would not show it.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// The writer of one entity type at Zoho.
 #[derive(Clone)]
@@ -79,18 +83,23 @@ impl RemoteWriter for ZohoWriter {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: bool) -> Result<Written, WriteError> {
+    fn settles_after(&self) -> Duration {
+        if matches!(self.contract.idempotence, Idempotence::UniqueField) {
+            Duration::ZERO
+        } else {
+            SETTLED_AFTER
+        }
+    }
+
+    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
         let mut calls = self.contract.create(record, &self.unique_field)?.into_iter().peekable();
-        if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. })) {
-            // Before the first create, nothing has our key.
-            let is_known = in_doubt || !matches!(search.purpose, Purpose::Search { by_key: true, .. });
-            if is_known && let Some(row) = self.search(&search).await? {
-                return self.adopt(record, &row, in_doubt).await;
-            }
+        if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. }))
+            && let Some(row) = self.search_before(search, in_doubt).await?
+        {
+            return self.adopt(record, &row, !in_doubt.is_empty()).await;
         }
         let create = calls.next().ok_or_else(|| WriteError::Refused(Error::internal("no call creates")))?;
-        let created = self.created(create).await;
-        let (mut written, status) = created.map_err(|error| settled_later(error, self.contract))?;
+        let (mut written, status) = self.created(create).await?;
         for call in calls.filter(|call| !self.contract.is_reached(call, status.as_deref())) {
             let id = written.id.clone();
             let changed = self.change(call.with_id(id.as_str()), &id).await;
@@ -152,6 +161,31 @@ impl RemoteWriter for ZohoWriter {
 }
 
 impl ZohoWriter {
+    /// Searches before a create: for what creates in doubt have sent, or for a record that has the name already. The name
+    /// may have been changed since a create was sent.
+    async fn search_before(
+        &self,
+        search: WriteCall,
+        in_doubt: &[LocalRecord],
+    ) -> Result<Option<Map<String, Value>>, WriteError> {
+        if in_doubt.is_empty() {
+            // Before the first create, nothing has our key.
+            let by_key = matches!(search.purpose, Purpose::Search { by_key: true, .. });
+            return if by_key { Ok(None) } else { self.search(&search).await };
+        }
+        let mut searched = Vec::new();
+        for version in in_doubt {
+            let search = self.contract.lookup(version, &self.unique_field)?;
+            if !searched.contains(&search.purpose) {
+                if let Some(row) = self.search(&search).await? {
+                    return Ok(Some(row));
+                }
+                searched.push(search.purpose);
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes a record that a search found as the record that an earlier create made, and brings it to the state of the
     /// ERP: the record may have changed there since.
     async fn adopt(

@@ -53,9 +53,12 @@ impl Shop {
     async fn create(&mut self, entity: &str, n: u32) -> LocalRecord {
         let record = local(entity, n, &self.ids);
         let writer = self.caller.writer(entity);
-        let first = writer.create(&record, false).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        let first = writer.create(&record, &[]).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
         let before = self.caller.fake.count(module(entity));
-        let again = writer.create(&record, true).await.unwrap_or_else(|error| panic!("{entity}: {error}"));
+        let again = writer
+            .create(&record, std::slice::from_ref(&record))
+            .await
+            .unwrap_or_else(|error| panic!("{entity}: {error}"));
         assert_eq!(
             (&again.id, self.caller.fake.count(module(entity))),
             (&first.id, before),
@@ -301,7 +304,7 @@ async fn statuses_move_stock_and_receivables() {
     shop.ids.product = id(&shop.create("products", 2).await).to_owned();
     let mut invoice = local("invoices", 3, &shop.ids);
     invoice.fields.insert("status".to_owned(), json!("draft"));
-    let created = shop.caller.writer("invoices").create(&invoice, false).await.expect("an invoice");
+    let created = shop.caller.writer("invoices").create(&invoice, &[]).await.expect("an invoice");
     let created = created.id.as_str().to_owned();
     let owed = |shop: &Shop| {
         shop.stored("customers", &shop.ids.customer)["outstanding_receivable_amount"].to_string()

@@ -65,7 +65,7 @@ async fn a_create_with_an_unknown_outcome_is_repeated_without_a_double() {
             let (writer, path) = (writer(&client, entity), format!("/{}", module.path));
             let (before, calls) = (caller.fake.count(module), caller.fake.calls_to(&path));
             caller.fake.faults().next_writes(&path, 1, fault.clone());
-            let error = writer.create(&record, false).await.expect_err("a failed call");
+            let error = writer.create(&record, &[]).await.expect_err("a failed call");
             let WriteError::InDoubt(error) = error else { panic!("{entity} {fault:?}: {error:?}") };
             struck += 1;
             assert_eq!(caller.fake.faults().struck(), struck);
@@ -78,7 +78,7 @@ async fn a_create_with_an_unknown_outcome_is_repeated_without_a_double() {
             assert!(entity == "invoices" || waits || error.retry() == Retry::Permanent, "{error:?}");
             let found = writer.find(&record).await.expect("a search");
             assert_eq!(found.is_some(), took_effect, "{entity} {fault:?}");
-            let again = writer.create(&record, true).await;
+            let again = writer.create(&record, std::slice::from_ref(&record)).await;
             let again = again.unwrap_or_else(|error| panic!("{entity} {fault:?}: {error}"));
             assert_eq!(caller.fake.count(module) - before, 1, "{entity} {fault:?}");
             assert!(found.is_none_or(|found| found == again.id), "{entity} {fault:?}");
@@ -103,7 +103,7 @@ async fn a_search_without_a_parameter_reads_every_page_and_believes_no_other_ans
         caller.fake.put(Module::ADJUSTMENTS, sample::adjustment(n, &sample::item(1), 1.into()));
     }
     let (record, writer) = (local("stock", 1, &ids), caller.writer("stock"));
-    let first = writer.create(&record, false).await.expect("an adjustment");
+    let first = writer.create(&record, &[]).await.expect("an adjustment");
     for fault in [
         Fault::WrongEnvelope,
         Fault::MissingPageContext,
@@ -112,10 +112,11 @@ async fn a_search_without_a_parameter_reads_every_page_and_believes_no_other_ans
         Fault::Rewritten("inventory_adjustments".to_owned(), b"adjustments".to_vec()),
     ] {
         caller.fake.faults().next("/inventoryadjustments", 1, fault.clone());
-        let error = writer.create(&record, true).await.expect_err("no answer to the search");
+        let error =
+            writer.create(&record, std::slice::from_ref(&record)).await.expect_err("no answer to the search");
         assert!(matches!(error, WriteError::Refused(_)), "{fault:?}: {error:?}");
     }
     assert_eq!(caller.fake.count(Module::ADJUSTMENTS), 206);
-    let again = writer.create(&record, true).await.expect("the same adjustment");
+    let again = writer.create(&record, std::slice::from_ref(&record)).await.expect("the same adjustment");
     assert_eq!((first.id, caller.fake.count(Module::ADJUSTMENTS)), (again.id, 206));
 }

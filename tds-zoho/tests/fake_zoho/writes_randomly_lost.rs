@@ -56,12 +56,12 @@ struct Pushes {
 
 impl Pushes {
     async fn create(&mut self, entity: &str, record: &LocalRecord) -> RecordId {
-        let mut in_doubt = false;
+        let mut in_doubt = Vec::new();
         for _ in 0..ATTEMPTS {
-            match writer(&self.client, entity).create(record, in_doubt).await {
+            match writer(&self.client, entity).create(record, &in_doubt).await {
                 Ok(written) => return written.id,
                 Err(WriteError::InDoubt(_)) => {
-                    in_doubt = true;
+                    in_doubt = vec![record.clone()];
                     self.in_doubt += 1;
                 }
                 Err(WriteError::Refused(error)) => {

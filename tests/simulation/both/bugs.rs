@@ -21,12 +21,14 @@ pub(crate) enum Bug {
     LosersForgotten,
     /// An update writes the lines without their ids.
     LinesWithoutIds,
+    /// What was sent without an answer is not remembered.
+    SentForgotten,
     /// A change that is captured while the push of its record is under way gets no item of its own.
     RelayForgetful,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::CreatesBlindly,
         Self::DoubtForgotten,
         Self::LinkForgotten,
@@ -36,6 +38,7 @@ impl Bug {
         Self::WritesEverything,
         Self::LosersForgotten,
         Self::LinesWithoutIds,
+        Self::SentForgotten,
         Self::RelayForgetful,
     ];
 }

@@ -243,11 +243,11 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: bool) -> Result<Written, WriteError> {
+    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
         self.check(record, None)?;
         let blind = self.bug == Some(Bug::CreatesBlindly);
         // Products are created with a unique key. Orders have to be looked for before a repetition.
-        if self.kind == 1 && in_doubt && !blind {
+        if self.kind == 1 && !in_doubt.is_empty() && !blind {
             let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
             if let Some(id) = found {
                 let adopt = |shop: &mut Shop| Ok((id, self.put(shop, id, record, None)?));
@@ -260,14 +260,16 @@ impl RemoteWriter for Remote {
                 return Ok(self.written(entry, seen));
             }
         }
-        let create =
-            |shop: &mut Shop| match shop.find(&record.key).filter(|_| self.kind == 0 && in_doubt && !blind) {
-                Some(id) => {
-                    let entry = self.put(shop, id, record, None)?;
-                    Ok((id, entry))
-                }
-                None => self.enter(shop, record),
-            };
+        let create = |shop: &mut Shop| match shop
+            .find(&record.key)
+            .filter(|_| self.kind == 0 && !in_doubt.is_empty() && !blind)
+        {
+            Some(id) => {
+                let entry = self.put(shop, id, record, None)?;
+                Ok((id, entry))
+            }
+            None => self.enter(shop, record),
+        };
         let (entry, seen) = self.call("create", create).await?;
         Ok(self.written(entry, seen))
     }

@@ -12,7 +12,7 @@ use tds_core::{
     guard::SyncState,
     memory::MemoryStore,
     mirror::{Applied, Difference, Mirror, MirrorSchema},
-    outbound::{Outbox, Push, Settlement},
+    outbound::{Outbox, Push, Sending, Sent, Settlement},
     queue::{
         ClaimRequest, Claimed, Lease, NewItem, Queue, Settled as SettledItems, Settlement as ItemSettlement,
     },
@@ -149,11 +149,16 @@ impl Outbox for Gated {
         Ok(push)
     }
 
-    async fn creating(&self, push: &Push) -> Result<()> {
-        if self.has(Bug::DoubtForgotten) {
-            return Ok(());
+    async fn sending(&self, push: &Push, sending: &Sending) -> Result<()> {
+        let mut sending = sending.clone();
+        sending.creates &= !self.has(Bug::DoubtForgotten);
+        if self.has(Bug::LosersForgotten) {
+            sending.conflicts.clear();
         }
-        self.process.call("creating", self.inner.creating(push)).await
+        if self.has(Bug::SentForgotten) {
+            sending.sent = Sent::default();
+        }
+        self.process.call("sending", self.inner.sending(push, &sending)).await
     }
 
     async fn not_created(&self, push: &Push) -> Result<()> {

@@ -2,18 +2,17 @@
 
 use serde_json::Value;
 
-use super::{Pushing, shadow::removal};
+use super::Pushing;
 use crate::{
-    mirror::compare_rows,
+    mirror::{FieldDifference, compare_rows},
     outbound::{
-        ConflictPolicy, FieldConflict, LocalRecord, Mode, Removed, Settled, Settlement, Side, WriteError,
+        ConflictPolicy, FieldConflict, LocalRecord, Mode, PRESENCE, Removed, Sending, Sent, Settled,
+        Settlement, Side, WriteError, recognize,
     },
     queue::Outcome,
-    record::{Content, Fields, Interval, Read, Record, RecordKey, same_value},
+    record::{Content, Fields, Interval, Read, Record, RecordId, RecordKey, same_value},
 };
 
-/// The field of a conflict between a removal on one side and a change on the other.
-pub(super) const PRESENCE: &str = "deleted_at";
 /// The column that a removal sets where the source keeps the record.
 const STATUS: &str = "status";
 
@@ -24,14 +23,7 @@ impl Pushing<'_> {
             push.record.clone().unwrap_or_else(|| LocalRecord::new(push.link.key.clone(), Fields::new()));
         let id = match &push.link.remote_id {
             Some(id) => Some(id.clone()),
-            None if push.link.in_doubt => {
-                let found = handler.writer.find(&record).await?;
-                if let Some(id) = &found {
-                    handler.outbox.linked(push, id).await?;
-                }
-                found
-            }
-            None => None,
+            None => self.made_in_doubt(&record).await?,
         };
         let Some(id) = id else {
             let mut settlement = Settlement::new(Settled::Unchanged);
@@ -40,6 +32,7 @@ impl Pushing<'_> {
             return Ok(Outcome::Unchanged);
         };
         record.remote_id = Some(id.clone());
+        let mut overruled = Vec::new();
         if handler.source.is_some() {
             let read = self.read(&id).await?;
             match &read.content {
@@ -51,16 +44,24 @@ impl Pushing<'_> {
                 Content::Present(remote) => {
                     record.remote_status =
                         remote.fields.get(STATUS).and_then(Value::as_str).map(str::to_owned);
-                    if let Some(settlement) = self.contested(remote) {
-                        let parks = settlement.settled == Settled::Parked;
-                        self.settle(&settlement).await?;
-                        if !parks {
-                            self.apply(read).await?;
+                    let edits = self.edits_there(remote);
+                    if !edits.is_empty() {
+                        if let Some(settlement) = self.contested(remote) {
+                            let parks = settlement.settled == Settled::Parked;
+                            self.settle(&settlement).await?;
+                            if !parks {
+                                self.apply(read).await?;
+                            }
+                            return Ok(Outcome::Unchanged);
                         }
-                        return Ok(Outcome::Unchanged);
+                        overruled = edits;
                     }
                 }
             }
+        }
+        if !overruled.is_empty() {
+            let sending = Sending { creates: false, sent: Sent::default(), conflicts: overruled };
+            handler.outbox.sending(push, &sending).await?;
         }
         let removed = handler.writer.remove(&record).await?;
         let mut settlement = Settlement::new(Settled::Pushed);
@@ -88,12 +89,19 @@ impl Pushing<'_> {
         Ok(Outcome::Applied)
     }
 
+    /// Returns the id of the record that a create in doubt has made; `None` if there is none.
+    async fn made_in_doubt(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
+        for version in self.in_doubt(record) {
+            if let Some(id) = self.handler.writer.find(&version).await? {
+                self.handler.outbox.linked(self.push, &id).await?;
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     /// Decides on a record that was removed in the target and changed at the source. `None`: it is removed.
     fn contested(&self, remote: &Record) -> Option<Settlement> {
-        let base = self.base()?;
-        if !self.is_edited(&base, remote) || self.push.mode.mode == Mode::TargetPrimary {
-            return None;
-        }
         let decided = self.push.decisions.get(PRESENCE).map(|(_, side)| *side);
         let winner = decided.or_else(|| match self.push.mode.policy_of(PRESENCE) {
             ConflictPolicy::SourceWins => Some(Side::Source),
@@ -119,22 +127,37 @@ impl Pushing<'_> {
         Some(settlement)
     }
 
-    /// Returns true if somebody edited the record at the source. The status alone is no edit: a removal that the source
-    /// refused sets it, and the process may have ended right after that.
-    fn is_edited(&self, base: &Record, remote: &Record) -> bool {
-        let counts = |column: &&String| *column != STATUS && self.is_writable(column, true);
-        let differs = |column: &String| {
-            remote.fields.get(column).is_some_and(|value| !same_value(value, &base.fields[column]))
+    /// Returns what others edited at the source since the last common state, as conflicts that the removal has won. The
+    /// status alone is no edit: a removal that the source refused sets it, and the process may have ended right after that.
+    fn edits_there(&self, remote: &Record) -> Vec<FieldConflict> {
+        let Some(base) = self.base().filter(|_| self.push.mode.mode != Mode::TargetPrimary) else {
+            return Vec::new();
         };
-        let tables = || base.children.iter().filter(|(table, _)| self.is_writable(table, true));
-        remote.version > base.version
-            && (base.fields.keys().filter(counts).any(differs)
-                || tables().any(|(table, rows)| {
-                    remote
-                        .children
-                        .get(table)
-                        .is_some_and(|theirs| !compare_rows(table, theirs, rows).is_empty())
-                }))
+        let nothing = LocalRecord::new("", Fields::new());
+        let (base, _) =
+            recognize(&self.push.sent, &base, &nothing, remote, &|column| self.is_writable(column, true));
+        if remote.version <= base.version {
+            return Vec::new();
+        }
+        let counts = |name: &str| name != STATUS && self.is_writable(name, true);
+        let columns =
+            base.fields.iter().filter(|(column, _)| counts(column)).filter_map(|(column, before)| {
+                let now = remote.fields.get(column).filter(|now| !same_value(now, before))?;
+                Some((column.clone(), before.clone(), now.clone()))
+            });
+        let tables = base.children.iter().filter(|(table, _)| counts(table));
+        let rows = tables.filter_map(|(table, before)| Some((table, before, remote.children.get(table)?)));
+        let rows = rows.flat_map(|(table, before, now)| {
+            compare_rows(table, now, before).into_iter().map(|it| (it.field, it.target, it.source))
+        });
+        let overruled = |(field, base, source): (String, Value, Value)| FieldConflict {
+            field,
+            base,
+            target: Value::Null,
+            source,
+            winner: Some(Side::Target),
+        };
+        columns.chain(rows).map(overruled).collect()
     }
 
     /// Returns the side with the later change. Versions have whole seconds, and in a tie the source wins.
@@ -142,4 +165,9 @@ impl Pushing<'_> {
         let source = remote.version.map_or(i64::MIN, time::OffsetDateTime::unix_timestamp);
         if source >= self.push.changed_at.unix_timestamp() { Side::Source } else { Side::Target }
     }
+}
+
+/// Returns the difference of a removal: the source has the record, and the target does not.
+pub(super) fn removal() -> FieldDifference {
+    FieldDifference { field: PRESENCE.to_owned(), source: Value::Null, target: Value::Bool(true) }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Pushing;
+use super::{Pushing, remove::removal};
 use crate::{
     error::Result,
     handler::Handled,
     mirror::{FieldDifference, compare_rows},
-    outbound::{LocalRecord, Operation, Settled, Settlement, WOULD_BE_REFUSED, WriteError},
+    outbound::{LocalRecord, Operation, Settled, Settlement, WOULD_BE_REFUSED, WriteError, column_of},
     queue::Outcome,
     record::{Record, same_value},
 };
@@ -83,18 +83,4 @@ impl Pushing<'_> {
 
 fn added(field: String, target: Value) -> FieldDifference {
     FieldDifference { field, source: Value::Null, target }
-}
-
-/// Returns the difference of a removal: the source has the record, and the target does not.
-pub(super) fn removal() -> FieldDifference {
-    FieldDifference {
-        field: super::remove::PRESENCE.to_owned(),
-        source: Value::Null,
-        target: Value::Bool(true),
-    }
-}
-
-/// Returns the column or the child table of a field.
-pub(super) fn column_of(field: &str) -> &str {
-    field.split('[').next().unwrap_or(field)
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Pushing, remove::PRESENCE, shadow::column_of};
+use super::Pushing;
 use crate::{
     error::Error,
     outbound::{
-        ConflictPolicy, FieldConflict, LocalRecord, Merge, Mode, Settled, Settlement, Side, Stance,
-        WriteError, merge,
+        ConflictPolicy, FieldConflict, LocalRecord, Merge, Mode, PRESENCE, Sending, Sent, Settled,
+        Settlement, Side, Stance, WriteError, column_of, merge, recognize,
     },
     queue::Outcome,
     record::{Content, Read, Record, RecordId, same_value},
@@ -51,6 +51,11 @@ impl Pushing<'_> {
         settlement.settled = Settled::Pushed;
         settlement.note = (!refused.is_empty()).then(|| refused.join("; "));
         let merged = merged(record, &remote, &merge);
+        let sent = Sent::of(&merged, Some(&merge.push));
+        // What is decided is kept with what is sent.
+        let conflicts = std::mem::take(&mut settlement.conflicts);
+        let sending = Sending { creates: false, sent, conflicts };
+        self.handler.outbox.sending(self.push, &sending).await?;
         let written = self.handler.writer.update(&merged, &merge.push).await?;
         self.finish((&merged, Some(&merge.push)), written, settlement).await
     }
@@ -83,7 +88,13 @@ impl Pushing<'_> {
             }
             return merge;
         }
-        merge(self.base().as_ref(), record, remote, &stance)
+        match self.base() {
+            Some(base) => {
+                let (base, record) = recognize(&push.sent, &base, record, remote, &writable);
+                merge(Some(&base), &record, remote, &stance)
+            }
+            None => merge(None, record, remote, &stance),
+        }
     }
 
     /// Returns why columns that were changed in the target are not written: their names and the reasons.

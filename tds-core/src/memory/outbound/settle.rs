@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use super::{
     local_key,
     state::{Kept, LocalKey},
@@ -9,12 +11,12 @@ use super::{
 use crate::{
     memory::state::State,
     outbound::{
-        Conflict, ConflictId, ConflictStatus, EntryStatus, FieldConflict, OutboxId, Push, Settled, Settlement,
+        Conflict, ConflictId, ConflictStatus, EntryStatus, FieldConflict, OutboxId, PRESENCE, Push, Sending,
+        Settled, Settlement,
     },
+    record::same_value,
 };
 
-/// The column that says whether a row is live.
-const PRESENCE: &str = "deleted_at";
 /// The decider of conflicts that no person decided.
 const POLICY: &str = "policy";
 
@@ -22,6 +24,12 @@ impl Kept {
     /// Returns true if a person has to decide.
     pub(super) fn is_open(&self) -> bool {
         self.shown.status == ConflictStatus::Open
+    }
+
+    fn decided(&mut self, now: OffsetDateTime) {
+        self.shown.status = ConflictStatus::Resolved;
+        self.shown.resolved_at = Some(now);
+        self.shown.resolved_by = Some(POLICY.to_owned());
     }
 }
 
@@ -34,7 +42,15 @@ impl State {
             return;
         }
         let is_withheld = self.take(push, settlement);
-        let conflict = self.keep_conflicts(push, settlement);
+        if settlement.settled != Settled::Parked {
+            self.close(&key);
+        }
+        let conflict = match settlement.settled {
+            // Nothing was written anywhere, so nothing was decided.
+            Settled::Shadow => None,
+            Settled::Parked => Some(self.keep_open(push, &settlement.conflicts)),
+            Settled::Pushed | Settled::Unchanged => self.keep_decided(push, &settlement.conflicts),
+        };
         let now = self.now.0;
         for id in &own {
             let Some(entry) = self.outbound.entries.get_mut(id) else { continue };
@@ -53,6 +69,7 @@ impl State {
         if let Some(link) = self.outbound.links.get_mut(&key).filter(|_| !stays) {
             // What the mirror has accepted last is the base.
             link.base = None;
+            link.sent.clear();
         }
     }
 
@@ -89,46 +106,79 @@ impl State {
         }
     }
 
-    /// Keeps the conflicts of a push. Returns the conflict that its changes belong to.
-    fn keep_conflicts(&mut self, push: &Push, settlement: &Settlement) -> Option<ConflictId> {
+    /// Notes what is about to be sent.
+    pub(super) fn note_sending(&mut self, push: &Push, sending: &Sending) {
+        let (key, now) = (local_key(push), self.now.0);
+        let link = self.outbound.links.entry(key.clone()).or_default();
+        if sending.creates {
+            link.in_doubt_since = Some(now);
+        }
+        sending.sent.clone().remember(&mut link.sent);
+        if let Some(conflict) = self.keep_decided(push, &sending.conflicts) {
+            for id in &push.changes {
+                if let Some(entry) = self.outbound.entries.get_mut(id).filter(|entry| entry.is_open()) {
+                    entry.conflict = Some(conflict);
+                }
+            }
+        }
+    }
+
+    /// Keeps what a person has to decide. A record has at most one open conflict. Returns its id.
+    fn keep_open(&mut self, push: &Push, fields: &[FieldConflict]) -> ConflictId {
         let key = local_key(push);
-        let open = self.outbound.open(&key).filter_map(|(_, entry)| entry.conflict);
-        let open: Option<ConflictId> =
-            open.filter(|id| self.outbound.conflicts.get(id).is_some_and(Kept::is_open)).max();
-        let waits = settlement.settled == Settled::Parked;
+        let is_own =
+            |kept: &&Kept| kept.is_open() && (&kept.shown.entity, kept.shown.local_id) == (&key.0, key.1);
+        let open = self.outbound.conflicts.values().find(is_own).map(|kept| kept.shown.id);
+        let id = open.unwrap_or_else(|| ConflictId(self.next_id()));
+        let new = self.conflict(id, push, fields);
+        let kept = self.outbound.conflicts.entry(id).or_insert(new);
+        kept.shown.fields = fields.to_vec();
+        id
+    }
+
+    /// Closes the open conflict of a record, because the changes that it was about have ended without a person.
+    fn close(&mut self, key: &LocalKey) {
+        let now = self.now.0;
+        let of_record =
+            |kept: &&mut Kept| kept.is_open() && (&kept.shown.entity, kept.shown.local_id) == (&key.0, key.1);
+        for kept in self.outbound.conflicts.values_mut().filter(of_record) {
+            kept.decided(now);
+        }
+    }
+
+    /// Keeps what was decided and was not before. Returns the conflict, if there is one.
+    fn keep_decided(&mut self, push: &Push, fields: &[FieldConflict]) -> Option<ConflictId> {
         // What a person decided is in the conflict that the person decided.
         let is_new = |field: &&FieldConflict| {
             let decided = push.decisions.get(&field.field);
-            decided.is_none_or(|(source, side)| *source != field.source || Some(*side) != field.winner)
+            decided.is_none_or(|(source, _)| !same_value(source, &field.source))
         };
-        let fields: Vec<FieldConflict> = settlement.conflicts.iter().filter(is_new).cloned().collect();
-        if fields.is_empty() && open.is_none() {
+        let new: Vec<FieldConflict> = fields.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
             return None;
         }
-        let id = open.unwrap_or_else(|| ConflictId(self.next_id()));
-        let now = self.now.0;
-        let kept = self.outbound.conflicts.entry(id).or_insert_with(|| Kept {
-            shown: Conflict {
-                id,
-                entity: push.entity.clone(),
-                remote_id: push.link.remote_id.clone(),
-                local_id: push.local_id,
-                status: ConflictStatus::Open,
-                fields: Vec::new(),
-                created_at: now,
-                resolved_at: None,
-                resolved_by: None,
-            },
-            decisions: BTreeMap::new(),
-        });
-        if !fields.is_empty() {
-            kept.shown.fields = fields;
-        }
-        if !waits {
-            kept.shown.status = ConflictStatus::Resolved;
-            kept.shown.resolved_at = Some(now);
-            kept.shown.resolved_by = Some(POLICY.to_owned());
-        }
+        let (id, now) = (ConflictId(self.next_id()), self.now.0);
+        let mut kept = self.conflict(id, push, &new);
+        kept.decided(now);
+        kept.decisions.clone_from(&push.decisions);
+        let decisions = new.iter().filter_map(|it| Some((it.field.clone(), (it.source.clone(), it.winner?))));
+        kept.decisions.extend(decisions);
+        self.outbound.conflicts.insert(id, kept);
         Some(id)
+    }
+
+    fn conflict(&self, id: ConflictId, push: &Push, fields: &[FieldConflict]) -> Kept {
+        let shown = Conflict {
+            id,
+            entity: push.entity.clone(),
+            remote_id: push.link.remote_id.clone(),
+            local_id: push.local_id,
+            status: ConflictStatus::Open,
+            fields: fields.to_vec(),
+            created_at: self.now.0,
+            resolved_at: None,
+            resolved_by: None,
+        };
+        Kept { shown, decisions: BTreeMap::new() }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     memory::{Row, earlier},
     mirror::{FieldDifference, MirrorSchema},
     outbound::{
-        CREATE_SETTLES, Conflict, ConflictId, EntityMode, EntryStatus, Mode, Operation, OutboxId, Side,
+        CREATE_SETTLES, Conflict, ConflictId, EntityMode, EntryStatus, Mode, Operation, OutboxId, Sent, Side,
     },
     record::{EntityType, Fields, Payload, RecordId, RecordKey, Shape},
 };
@@ -81,6 +81,8 @@ pub(super) struct LinkRow {
     pub(super) was_created: bool,
     /// What the source sent of the last common state, if the row no longer has it.
     pub(super) base: Option<(Payload, Shape)>,
+    /// What was sent since that state.
+    pub(super) sent: Vec<Sent>,
 }
 
 /// The rows of a local record that has no id at the source. The child rows lack the owner column.

@@ -26,7 +26,7 @@ use crate::{
     mirror::{Applied, MirrorSchema},
     outbound::{
         ConflictPolicy, EntityMode, EntryStatus, FieldConflict, Mode, ModeChange, Outbox, OutboxEntry,
-        OutboxFilter, OutboxOperator, Push, Settled, Settlement, Side,
+        OutboxFilter, OutboxOperator, Push, Sending, Sent, Settled, Settlement, Side,
     },
     record::{Cause, EntityType, Fields, Origin, Payload, Read, RecordBuilder, RecordId, Shape},
 };
@@ -54,6 +54,13 @@ fn to_mode(entity: EntityType, mode: Mode) -> ModeChange {
 fn answered(read: Read) -> Read {
     let cause = Cause { item: ItemId(1), event: None, origin: Origin::Push, by_run: false };
     Read { cause: Some(cause), ..read }
+}
+
+/// Returns the create of a record, as it is about to be sent.
+fn creation(push: &Push) -> Sending {
+    let record = push.record.clone().expect("a record to create");
+    let sent = Sent { fields: record.fields, children: record.children };
+    Sending { creates: true, sent, conflicts: Vec::new() }
 }
 
 /// Returns a conflict of a column.

@@ -292,6 +292,8 @@ macro_rules! conformance_list {
             only_volatile_columns_of_known_records_are_written_in_target_primary,
             a_settled_change_has_its_end_and_is_no_longer_pending,
             a_change_that_was_captured_during_a_push_stays_pending,
+            what_was_sent_is_known_until_both_sides_agree,
+            what_a_decided_conflict_lost_is_kept_before_the_write_and_once,
             what_the_source_won_is_written,
             a_field_that_was_changed_during_the_push_keeps_its_value_and_the_base,
             a_settlement_of_an_earlier_epoch_is_refused,

@@ -1,17 +1,6 @@
 //! Refusals: what an operator can do about them, and what they mean for the next attempt.
 
-use std::time::Duration;
-
-use tds_core::{
-    error::{Error, ErrorKind, Retry},
-    outbound::WriteError,
-};
-
-use crate::write::{Contract, Idempotence};
-
-/// The time after which a create in doubt is searched for. A create whose answer did not arrive may still be under way
-/// in Zoho, and a search would not show it.
-const SETTLED_AFTER: Duration = Duration::from_secs(60);
+use tds_core::error::{Error, ErrorKind, Retry};
 
 /// What Zoho's words are about, and what to do. The first line whose words appear decides.
 const HINTS: [(&[&str], &str); 6] = [
@@ -67,23 +56,4 @@ pub(super) fn refers_to_nothing(error: &Error) -> Error {
     Error::invalid(format!(
         "{error}; it refers to a record that Zoho does not have any more: choose another one"
     ))
-}
-
-/// Puts off the repetition of a create in doubt that only a search keeps from making a second record.
-pub(super) fn settled_later(error: WriteError, contract: &Contract) -> WriteError {
-    let WriteError::InDoubt(error) = error else { return error };
-    if matches!(contract.idempotence, Idempotence::UniqueField) {
-        return WriteError::InDoubt(error);
-    }
-    let retry = match error.retry() {
-        Retry::Permanent => Retry::Permanent,
-        Retry::Transient { retry_after } => {
-            Retry::Transient { retry_after: Some(retry_after.unwrap_or_default().max(SETTLED_AFTER)) }
-        }
-        Retry::Throttled { retry_after } => Retry::Throttled { retry_after: retry_after.max(SETTLED_AFTER) },
-        Retry::AuthPaused { retry_after } => {
-            Retry::AuthPaused { retry_after: retry_after.max(SETTLED_AFTER) }
-        }
-    };
-    WriteError::InDoubt(error.with_retry(retry))
 }

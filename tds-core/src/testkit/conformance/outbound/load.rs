@@ -16,7 +16,7 @@ pub async fn a_push_has_everything_that_is_pending_of_its_record(harness: &dyn H
     assert_eq!(push.changed_at, entries[1].captured_at);
     assert_eq!(push.mode.mode, Mode::Bidirectional);
     assert_eq!(push.link.remote_id, Some(RecordId::new("1")));
-    assert!(!push.link.in_doubt && push.decisions.is_empty());
+    assert!(push.link.in_doubt_since.is_none() && push.decisions.is_empty());
     let record = push.record.expect("the row");
     assert_eq!((&record.key, &record.remote_id), (&push.link.key, &push.link.remote_id));
     assert_eq!(
@@ -93,7 +93,7 @@ pub async fn references_are_resolved_as_soon_as_the_id_is_known(harness: &dyn Ha
     };
     assert_eq!(refers_to().await, None);
     let push = out.loaded(&CUSTOMER_SCHEMA, customer).await;
-    out.outbox().creating(&push).await.expect("noted");
+    out.outbox().sending(&push, &creation(&push)).await.expect("noted");
     out.outbox().linked(&push, &RecordId::new("77")).await.expect("linked");
     assert_eq!(refers_to().await, Some(json!("77")));
 }

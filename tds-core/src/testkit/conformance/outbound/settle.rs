@@ -46,6 +46,61 @@ pub async fn a_change_that_was_captured_during_a_push_stays_pending(harness: &dy
     assert_eq!((next.changes.len(), name_in(next.base.as_ref()).as_deref()), (1, Some("ours")));
 }
 
+pub async fn what_was_sent_is_known_until_both_sides_agree(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    let rows = vec![fields(json!({"id": 7, "quantity": 1.50, "name": "a line"}))];
+    let sent = |name: &str| Sent {
+        fields: fields(json!({"name": name})),
+        children: [("lines".to_owned(), rows.clone())].into(),
+    };
+    let known = async || out.loaded(&PRODUCT_SCHEMA, local_id).await.sent;
+    assert_eq!(known().await, []);
+    for name in ["ours", "ours again", "ours"] {
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        let sending = Sending { creates: false, sent: sent(name), conflicts: Vec::new() };
+        out.outbox().sending(&push, &sending).await.expect("noted");
+    }
+    assert_eq!(known().await, [sent("ours"), sent("ours again")], "a repetition is no other write");
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert!(push.link.in_doubt_since.is_none(), "the record exists");
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours at last"})).await;
+    let take = fields(json!({"name": "theirs"}));
+    out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Pushed) }).await;
+    assert_eq!(known().await.len(), 2, "the base stays, so what was sent since stays known");
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    out.settle(&push, &Settlement::new(Settled::Pushed)).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "another"})).await;
+    assert_eq!(known().await, []);
+    for number in 0..20 {
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        let sending = Sending { creates: false, sent: sent(&number.to_string()), conflicts: Vec::new() };
+        out.outbox().sending(&push, &sending).await.expect("noted");
+    }
+    let latest: Vec<Sent> = (20 - Sent::MOST..20).map(|number| sent(&number.to_string())).collect();
+    assert_eq!(known().await, latest);
+}
+
+pub async fn what_a_decided_conflict_lost_is_kept_before_the_write_and_once(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    let lost = conflict("name", "lamp", "ours", "theirs", Some(Side::Target));
+    for _ in 0..2 {
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        let sending = Sending { creates: false, sent: Sent::default(), conflicts: vec![lost.clone()] };
+        out.outbox().sending(&push, &sending).await.expect("noted");
+    }
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert_eq!(push.decisions["name"], (json!("theirs"), Side::Target), "the repetition decides alike");
+    out.settle(&push, &Settlement { conflicts: vec![lost.clone()], ..Settlement::new(Settled::Pushed) })
+        .await;
+    let kept = out.operator().conflicts(None, None, None, 10).await.expect("conflicts").items;
+    let fields: Vec<_> = kept.iter().map(|kept| (kept.resolved_by.as_deref(), &kept.fields)).collect();
+    assert_eq!(fields, [(Some("policy"), &vec![lost])]);
+}
+
 pub async fn what_the_source_won_is_written(harness: &dyn Harness) {
     let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
     let local_id = out.mirrored("lamp", 1).await;
@@ -86,13 +141,13 @@ pub async fn a_settlement_of_an_earlier_epoch_is_refused(harness: &dyn Harness) 
     let local_id = out.insert(&PRODUCT_SCHEMA, json!({"name": "lamp"})).await;
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
     out.set_mode(PRODUCTS, Mode::TargetPrimary).await;
-    assert_eq!(kind(out.outbox().creating(&push).await), ErrorKind::Conflict);
+    assert_eq!(kind(out.outbox().sending(&push, &creation(&push)).await), ErrorKind::Conflict);
     let take = fields(json!({"name": "theirs"}));
     let settlement = Settlement { take, ..Settlement::new(Settled::Pushed) };
     assert_eq!(kind(out.outbox().settle(&push, &settlement).await), ErrorKind::Conflict);
     assert_eq!(out.name(local_id).await.as_deref(), Some("lamp"), "nothing was written");
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-    assert!(!push.link.in_doubt);
+    assert!(push.link.in_doubt_since.is_none());
     out.settle(&push, &settlement).await;
 }
 
