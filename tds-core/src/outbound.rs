@@ -25,7 +25,10 @@ mod store;
 mod switch;
 mod writer;
 
-pub(crate) use self::{answer::differing, sent::recognize};
+pub(crate) use self::{
+    answer::differing,
+    sent::{is_respelled, recognize},
+};
 pub use self::{
     conflict::{
         Conflict, ConflictId, ConflictStatus, FieldConflict, PRESENCE, Resolution, Side, Take, column_of,
@@ -34,8 +37,8 @@ pub use self::{
     local::LocalRecord,
     merge::{Merge, Stance, merge},
     mode::{ConflictPolicy, EntityMode, Mode, ModeChange, still_pending},
-    push::{Link, Operation, Push, Settled, Settlement, forget_decisions},
-    sent::{Sending, Sent},
+    push::{Earlier, Link, Operation, Push, Settled, Settlement, forget_decisions, overtaken},
+    sent::{Sending, Sent, Values},
     store::{CREATE_SETTLES, Modes, Outbox, OutboxOperator},
     switch::{ModeSwitch, SwitchStep},
     writer::{Awaited, RemoteWriter, Removed, Writable, WriteError, Written},

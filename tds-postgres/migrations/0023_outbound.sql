@@ -71,10 +71,12 @@ CREATE TABLE tds_links (
   zoho_id text COLLATE "C",
   -- A create was sent at this time, and its outcome is not known.
   in_doubt_since timestamptz,
-  -- The last common state, in the source's words, as the mirror had it before it wrote over a record with pending
-  -- changes. NULL: the column raw of the head row is the last common state.
-  base text,
-  base_shape text,
+  -- The last common states of what pending changes are about, in the source's words, oldest first: the mirror had them
+  -- before it wrote newer ones beside the changes. Of everything else, the column raw of the head row is that state.
+  -- [{"raw": "{…}", "shape": "detail", "names": ["rate"]}, …]; names null: all columns and child tables.
+  earlier jsonb NOT NULL DEFAULT '[]',
+  -- The values of the last common state that are in none of those, in the columns of the target.
+  kept jsonb NOT NULL DEFAULT '{"fields": {}, "children": {}}',
   -- What was sent since that state, in the columns of the target: the answers are not known.
   sent jsonb NOT NULL DEFAULT '[]',
   PRIMARY KEY (entity_type, local_id),
@@ -95,7 +97,8 @@ CREATE TABLE tds_conflicts (
   resolved_at timestamptz,
   resolved_by text
 );
-CREATE INDEX tds_conflicts_open ON tds_conflicts (entity_type, local_id) WHERE status = 'open';
+CREATE INDEX tds_conflicts_of_record ON tds_conflicts (entity_type, local_id);
+CREATE INDEX tds_conflicts_open ON tds_conflicts (id) WHERE status = 'open';
 
 -- A record of the ERP has no id at the source at first. Other records refer to it by its local id. Either id may be given;
 -- TDS fills in the other one. The index of each column has only the rows whose other id is missing.

@@ -156,9 +156,9 @@ BEGIN
       VALUES (target.id, 'operator', 0, target.generation)
       ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = excluded.generation;
     END LOOP;
-    UPDATE tds_links l SET base = NULL, base_shape = NULL, sent = '[]'
+    UPDATE tds_links l SET earlier = DEFAULT, kept = DEFAULT, sent = DEFAULT
      WHERE l.entity_type = pushed.entity_type AND l.local_id = pushed.local_id
-       AND (l.base IS NOT NULL OR l.base_shape IS NOT NULL)
+       AND (l.earlier <> '[]' OR l.sent <> '[]' OR l.kept <> '{"fields": {}, "children": {}}')
        AND NOT EXISTS (SELECT FROM tds_outbox o
                         WHERE o.entity_type = l.entity_type AND o.local_id = l.local_id AND o.status IN ('pending', 'conflict'));
   END LOOP;

@@ -6,7 +6,7 @@ mod decisions;
 mod entries;
 mod links;
 mod load;
-pub(crate) mod modes;
+mod modes;
 mod relay;
 mod resolve;
 mod rows;
@@ -22,7 +22,8 @@ use tds_core::{
     mirror::MirrorSchema,
     outbound::{
         Conflict, ConflictId, ConflictStatus, EntityMode, ModeChange, Modes, Outbox, OutboxEntry,
-        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Sending, Settlement, still_pending,
+        OutboxFilter, OutboxId, OutboxOperator, Push, Resolution, Sending, Settlement, overtaken,
+        still_pending,
     },
     queue::Page,
     record::{EntityType, RecordId},
@@ -99,8 +100,11 @@ impl Outbox for PgStore {
         let target = self.target(&push.entity).await?;
         target.refuse_unknown(settlement)?;
         let settled = repeat(ALONE, || settle::settle(&self.database, &target, push, settlement)).await;
-        let is_settled = settled.map_err(|error| self.of_record(error, "settling the push of", push))?;
-        if is_settled { Ok(()) } else { Err(modes::epoch_passed(push)) }
+        match settled.map_err(|error| self.of_record(error, "settling the push of", push))? {
+            settle::End::Settled => Ok(()),
+            settle::End::OtherEpoch => Err(modes::epoch_passed(push)),
+            settle::End::Overtaken => Err(overtaken(push)),
+        }
     }
 
     async fn wait(&self, timeout: Duration) {

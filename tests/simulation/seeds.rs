@@ -13,7 +13,7 @@ const QUARTERS: u64 = 4;
 /// The number of seeds with planted drift if `TDS_SIM_DRIFT_SEEDS` is not set.
 const DRIFT_SEEDS: u64 = 300;
 /// A planted bug must be found within this number of seeds.
-const WITHIN: u64 = 1_000;
+const WITHIN: u64 = 4_000;
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

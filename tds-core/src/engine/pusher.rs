@@ -11,6 +11,7 @@
 //! reads the source, and finds there what it wrote. A create whose answer did not arrive stays in doubt: it is never
 //! repeated without a search.
 
+mod common;
 mod remove;
 mod shadow;
 mod update;
@@ -18,18 +19,22 @@ mod update;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
+use self::common::Common;
 use crate::{
     clock::Clock,
     error::{Error, Result},
     handler::{EntityHandler, FollowSettings, Handled},
-    mirror::Mirror,
+    mirror::{Applied, Mirror},
     outbound::{
-        LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Sending, Sent, Settled, Settlement,
-        Writable, WriteError, Written, differing,
+        LocalRecord, Mode, Operation, Outbox, Push, RemoteWriter, Sending, Sent, Settled, Settlement, Values,
+        Writable, WriteError, Written, differing, is_respelled, overtaken,
     },
     queue::{Claimed, Direction, Lane, Outcome},
-    record::{Cause, Content, EntityType, Follow, Origin, Read, Record, RecordId},
+    record::{
+        Cause, Content, ContentHash, EntityType, Fields, Follow, Origin, Read, Record, RecordId, content_hash,
+    },
     source::Source,
 };
 
@@ -56,6 +61,14 @@ struct Pushing<'a> {
     handler: &'a PushHandler,
     push: &'a Push,
     item: &'a Claimed,
+}
+
+/// What was updated.
+struct Update<'a> {
+    /// The columns and child tables that were written.
+    pushed: &'a BTreeSet<String>,
+    /// What they were merged with.
+    common: &'a Common,
 }
 
 #[async_trait]
@@ -146,7 +159,7 @@ impl Pushing<'_> {
             // What can be known without a call must not leave a record in doubt.
             writer.check(record, None)?;
         }
-        let sending = Sending { creates: true, sent: Sent::of(record, None), conflicts: Vec::new() };
+        let sending = Sending { sent: Sent::of(record, None), conflicts: Vec::new() };
         outbox.sending(self.push, &sending).await?;
         let written = match writer.create(record, &in_doubt).await {
             Ok(written) => written,
@@ -169,11 +182,10 @@ impl Pushing<'_> {
         self.finish((record, None), written, settlement).await
     }
 
-    /// Applies the answer of a write, and settles the push. `pushed`: the columns and child tables that were written; `None`
-    /// if the record was created.
+    /// Applies the answer of a write, and settles the push. `update`: `None` if the record was created.
     async fn finish(
         &self,
-        (record, pushed): (&LocalRecord, Option<&BTreeSet<String>>),
+        (record, update): (&LocalRecord, Option<Update<'_>>),
         written: Written,
         mut settlement: Settlement,
     ) -> Result<Outcome, WriteError> {
@@ -184,15 +196,41 @@ impl Pushing<'_> {
         };
         if let Some(mut read) = read {
             if let Content::Present(answer) = &mut read.content {
-                self.leave_out(answer, pushed);
+                self.leave_out(answer, update.as_ref().map(|update| update.pushed));
                 let (fields, rows) = differing(record, answer);
                 settlement.take.extend(fields);
                 settlement.take_rows.extend(rows);
             }
-            self.apply(read).await?;
+            settlement.before = match update {
+                Some(Update { pushed, common }) => {
+                    let Values { mut fields, children } = common.before(&settlement);
+                    // Rows that were written are merged anew with what was sent; a column has what was written.
+                    fields.retain(|column, _| !pushed.contains(column));
+                    let written = self.written_over(record, &settlement.take);
+                    fields.extend(written.filter(|(column, _)| pushed.contains(column)));
+                    Values { fields, children }
+                }
+                None => Values {
+                    fields: self.written_over(record, &settlement.take).collect(),
+                    children: settlement.take_rows.keys().map(|table| (table.clone(), Vec::new())).collect(),
+                },
+            };
+            settlement.accepted = self.apply(read).await?;
         }
         self.settle(&settlement).await?;
         Ok(Outcome::Applied)
+    }
+
+    /// Returns the values that were written and that the answer shows differently: others have changed them since.
+    fn written_over<'r>(
+        &'r self,
+        record: &'r LocalRecord,
+        answer: &'r Fields,
+    ) -> impl Iterator<Item = (String, Value)> + 'r {
+        answer.iter().filter_map(|(column, shown)| {
+            let sent = record.value(column).filter(|_| self.is_writable(column, false))?;
+            (!is_respelled(sent, shown)).then(|| (column.clone(), sent.clone()))
+        })
     }
 
     /// Reads the whole record from the source.
@@ -204,10 +242,14 @@ impl Pushing<'_> {
         reads.pop().unwrap_or_else(|| Err(Error::internal("the source returned no result for the record")))
     }
 
-    /// Writes a read to the mirror. Pending columns stay as they are. An implausible read is left to the next sync of the
-    /// record.
-    async fn apply(&self, mut read: Read) -> Result<()> {
-        let Some(source) = &self.handler.source else { return Ok(()) };
+    /// Writes a read to the mirror. Pending columns stay as they are. Returns what the mirror has accepted if nothing newer
+    /// comes; `None` for a record that is gone. If the guard asks for another read, the push begins again with one.
+    async fn apply(&self, mut read: Read) -> Result<Option<ContentHash>> {
+        let Some(source) = &self.handler.source else { return Ok(None) };
+        let hash = match &read.content {
+            Content::Present(record) => Some(content_hash(record)),
+            Content::Absent => None,
+        };
         read.cause = Some(Cause { item: self.item.id, event: None, origin: Origin::Push, by_run: false });
         // The source announces the write as well, but then nothing differs any more, and nothing is moved.
         let follow = self.handler.follow.clone();
@@ -218,7 +260,11 @@ impl Pushing<'_> {
             look_again: None,
         });
         let applied = self.handler.mirror.apply(source.schema(), vec![read]).await;
-        applied.into_iter().next().unwrap_or_else(|| Err(Error::internal("the read has no result"))).map(drop)
+        let applied = applied.into_iter().next();
+        match applied.unwrap_or_else(|| Err(Error::internal("the read has no result")))? {
+            Applied::Done(_) => Ok(hash),
+            Applied::Reread(_) => Err(overtaken(self.push)),
+        }
     }
 
     /// Leaves out of an answer what others changed at the source, if the target is the primary: that stays as drift.
@@ -230,16 +276,6 @@ impl Pushing<'_> {
 
     async fn settle(&self, settlement: &Settlement) -> Result<()> {
         self.handler.outbox.settle(self.push, settlement).await
-    }
-
-    /// Decodes the base of the merge. A base that cannot be decoded counts as no base.
-    fn base(&self) -> Option<Record> {
-        let (json, shape) = self.push.base.clone()?;
-        let source = self.handler.source.as_ref()?;
-        let at = self.push.changed_at;
-        let payload =
-            crate::record::SourcePayload { shape, observed: crate::record::Observed::Push(at), json };
-        source.decode(&payload).ok()
     }
 
     fn is_writable(&self, column: &str, exists: bool) -> bool {

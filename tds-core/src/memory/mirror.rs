@@ -289,7 +289,7 @@ impl State {
         if stable && (read.shape != Shape::List || !whole_before) {
             row.raw = record.raw.clone();
             self.outbound.know(&read.key);
-            self.outbound.replaces_raw(&read.key, raw_before, scope.is_held());
+            self.outbound.replaces_raw(&read.key, raw_before, scope);
         }
         if known.row.as_ref() == Some(&row) {
             return None;

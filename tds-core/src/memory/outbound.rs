@@ -29,7 +29,7 @@ use crate::{
     mirror::MirrorSchema,
     outbound::{
         EntityMode, EntryStatus, Link, ModeChange, Modes, Operation, Outbox, OutboxId, Push, Sending,
-        Settlement, forget_decisions, still_pending,
+        Settlement, Values, forget_decisions, still_pending,
     },
     queue::{Lane, NewItem, Work, WorkKey},
     record::{EntityType, Payload, RecordId, Shape},
@@ -74,8 +74,7 @@ impl Outbox for MemoryStore {
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()> {
         let mut state = self.state();
         state.check_epoch(push)?;
-        state.settle_push(push, settlement);
-        Ok(())
+        state.settle_push(push, settlement)
     }
 
     async fn wait(&self, timeout: Duration) {
@@ -182,7 +181,8 @@ impl State {
         if self.outbound.open(key).next().is_none()
             && let Some(link) = self.outbound.links.get_mut(key)
         {
-            link.base = None;
+            link.earlier.clear();
+            link.kept = Values::default();
             link.sent.clear();
         }
     }
@@ -212,6 +212,7 @@ impl State {
         let link_key = link.key.get_or_insert_with(|| uuid::Uuid::new_v4().to_string()).clone();
         let remote_id = link.remote_id.clone().or(captured_id);
         let (in_doubt_since, sent) = (link.in_doubt_since, link.sent.clone());
+        let (earlier, kept) = (link.earlier.clone(), link.kept.clone());
         let record = self.writable_record(schema, key, &link_key);
         let is_gone = self.local_row(key).is_none_or(|row| row.deleted_at.is_some());
         Some(Push {
@@ -224,19 +225,22 @@ impl State {
             changed_at,
             record,
             base: self.base(key),
+            earlier,
+            kept,
             sent,
             mode: self.outbound.mode(&key.0),
             decisions,
+            decided: self.outbound.decided(key),
         })
     }
 
     /// Returns the last common state of a record. There is none before the push has ended that created the record.
     fn base(&self, key: &LocalKey) -> Option<(Payload, Shape)> {
-        if self.outbound.open(key).any(|(_, entry)| entry.remote_id.is_none()) {
+        let link = self.outbound.links.get(key);
+        if link.is_some_and(|link| link.sent.iter().any(|sent| sent.creates)) {
             return None;
         }
-        let kept = self.outbound.links.get(key).and_then(|link| link.base.clone());
-        kept.or_else(|| self.records.get(&self.remote_key(key)?)?.raw())
+        self.records.get(&self.remote_key(key)?)?.raw()
     }
 
     /// Returns the number of conflicts that wait for a person.

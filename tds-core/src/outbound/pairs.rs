@@ -12,6 +12,9 @@ use crate::{
 /// The column with the place of a row among the rows of its record. The place is no part of what a row says.
 pub(super) const POSITION: &str = "position";
 
+/// The column with the id that the source gives a row.
+pub(super) const LINE_ID: &str = "line_zoho_id";
+
 /// The column with the local id of a row.
 const LOCAL_ID: &str = "id";
 

@@ -8,24 +8,53 @@ use serde_json::Value;
 
 use super::{
     FieldConflict, LocalRecord,
-    pairs::{Counts, POSITION, identity, same_row},
+    pairs::{Counts, LINE_ID, POSITION, identity, same_row},
 };
 use crate::record::{Fields, Record, same_value};
 
-/// The columns and child tables of one write, as they were sent.
+/// Columns of the head row and rows of child tables of one record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct Values {
     /// The columns of the head row.
     pub fields: Fields,
-    /// The rows of child tables, with the local columns that the source does not take.
+    /// The rows of child tables, by table.
     pub children: BTreeMap<String, Vec<Fields>>,
+}
+
+impl Values {
+    /// Leaves out the columns and child tables that the function returns false for.
+    #[must_use]
+    pub fn only(mut self, is_kept: impl Fn(&str) -> bool) -> Self {
+        self.fields.retain(|name, _| is_kept(name));
+        self.children.retain(|name, _| is_kept(name));
+        self
+    }
+
+    /// Returns true if there is a value of a column or a child table.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name) || self.children.contains_key(name)
+    }
+
+    /// Returns true if there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.children.is_empty()
+    }
+}
+
+/// What one write sent, as the target had it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The write creates the record.
+    pub creates: bool,
+    /// The columns and child tables. Rows have the local columns as well that the source does not take.
+    pub values: Values,
 }
 
 /// A write that is about to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sending {
-    /// The write creates the record.
-    pub creates: bool,
     /// What is sent.
     pub sent: Sent,
     /// The conflicts that were decided. After the write, what lost is nowhere else.
@@ -36,28 +65,36 @@ impl Sent {
     /// The number of writes of one push that are remembered.
     pub const MOST: usize = 8;
 
-    /// Returns what a write of these columns and child tables sends; `None`: of all.
+    /// Returns what a write of these columns and child tables sends; `None`: a create, which sends all.
     pub(crate) fn of(record: &LocalRecord, names: Option<&BTreeSet<String>>) -> Self {
-        let is_sent = |name: &String| names.is_none_or(|names| names.contains(name));
-        let mut sent = Self { fields: record.fields.clone(), children: record.children.clone() };
-        sent.fields.retain(|name, _| is_sent(name));
-        sent.children.retain(|name, _| is_sent(name));
-        sent
+        let all = Values { fields: record.fields.clone(), children: record.children.clone() };
+        let values = all.only(|name| names.is_none_or(|names| names.contains(name)));
+        Self { creates: names.is_none(), values }
     }
 
     /// Returns the record as it was when it was sent.
     pub(crate) fn in_place_of(&self, record: &LocalRecord) -> LocalRecord {
-        LocalRecord { fields: self.fields.clone(), children: self.children.clone(), ..record.clone() }
+        let Values { fields, children } = self.values.clone();
+        LocalRecord { fields, children, ..record.clone() }
+    }
+
+    /// Returns what is remembered of writes after a push has ended in which these columns and child tables were withheld:
+    /// about the others, both sides agree.
+    #[must_use]
+    pub fn about(writes: &[Self], is_withheld: impl Fn(&str) -> bool) -> Vec<Self> {
+        let about = |sent: &Self| Self { creates: false, values: sent.values.clone().only(&is_withheld) };
+        writes.iter().map(about).filter(|sent| !sent.values.is_empty()).collect()
     }
 
     /// Adds a write to those that are remembered. A write that says the same as an earlier one is no other write.
     pub fn remember(self, writes: &mut Vec<Self>) {
-        if writes.contains(&self) {
+        if self.values.is_empty() || writes.contains(&self) {
             return;
         }
         writes.push(self);
         if writes.len() > Self::MOST {
-            writes.remove(0);
+            // As long as a create is among them, the record may be unfinished.
+            writes.remove(writes.iter().position(|sent| !sent.creates).unwrap_or(0));
         }
     }
 }
@@ -74,7 +111,8 @@ pub(crate) fn recognize(
 ) -> (Record, LocalRecord) {
     let (mut base, mut local) = (base.clone(), local.clone());
     for (column, shown) in &remote.fields {
-        let is_own = |sent: &Sent| sent.fields.get(column).is_some_and(|sent| is_respelled(sent, shown));
+        let is_own =
+            |sent: &Sent| sent.values.fields.get(column).is_some_and(|sent| is_respelled(sent, shown));
         if writes.iter().any(is_own) {
             base.fields.insert(column.clone(), shown.clone());
         }
@@ -84,53 +122,105 @@ pub(crate) fn recognize(
         let Some(before) = base.children.get_mut(table) else { continue };
         let mut nobody = Vec::new();
         let target = local.children.get_mut(table).unwrap_or(&mut nobody);
-        for sent in writes.iter().filter_map(|sent| sent.children.get(table)) {
-            recognize_rows(sent, (before, target, shown), &counts);
-        }
+        let sent: Vec<&[Fields]> = writes
+            .iter()
+            .rev()
+            .filter_map(|sent| Some(sent.values.children.get(table)?.as_slice()))
+            .collect();
+        recognize_rows(&sent, (before, target, shown), &counts);
     }
     (base, local)
 }
 
-/// Recognizes the rows that one write sent.
-fn recognize_rows(
-    sent: &[Fields],
+/// Recognizes the rows that these writes sent, newest first.
+fn recognize_rows<'a>(
+    writes: &[&'a [Fields]],
     (base, target, shown): (&mut Vec<Fields>, &mut Vec<Fields>, &[Fields]),
     counts: Counts<'_>,
 ) {
-    let Some(identity) = identity(base, target, shown) else {
+    if writes.is_empty() {
+        return;
+    }
+    // The source gives the ids of lines, so a row that was sent with one has been there.
+    let has_line_id =
+        || writes.iter().copied().flatten().any(|row| !row.get(LINE_ID).is_none_or(Value::is_null));
+    let known_by = identity(base, target, shown).or_else(|| has_line_id().then_some(LINE_ID));
+    let Some(identity) = known_by else {
         // Without ids, the rows are recognized as a whole or not at all.
-        let is_whole = sent.len() == shown.len();
-        if is_whole && sent.iter().zip(shown).all(|(sent, shown)| shows(sent, shown, counts)) {
+        let is_whole = |sent: &&&[Fields]| {
+            sent.len() == shown.len()
+                && sent.iter().zip(shown).all(|(sent, shown)| shows(sent, shown, counts))
+        };
+        if writes.iter().any(|sent| is_whole(&sent)) {
             *base = shown.to_vec();
         }
         return;
     };
     let id = |row: &Fields| row.get(identity).filter(|id| !id.is_null()).cloned();
-    for sent in sent {
-        if let Some(known) = id(sent) {
-            let Some(shown) = shown.iter().find(|row| id(row).as_ref() == Some(&known)) else { continue };
-            match base.iter_mut().find(|row| id(row).as_ref() == Some(&known)) {
-                Some(before) => recognize_columns(sent, before, shown),
-                None => base.push(shown.clone()),
-            }
-            continue;
+    let mut known: Vec<(Value, &'a Fields)> = Vec::new();
+    for sent in writes.iter().copied().flatten() {
+        known.extend(id(sent).map(|id| (id, sent)));
+    }
+    let mut find = |sent: &'a Fields, is_same: fn(&Fields, &Fields, Counts<'_>) -> bool| {
+        if known.iter().any(|(_, other)| std::ptr::eq(*other, sent)) {
+            return;
         }
-        let is_new = |row: &&Fields| base.iter().all(|before| id(before) != id(row));
-        let found = shown.iter().find(|row| is_new(row) && shows(sent, row, counts)).cloned();
-        let Some(found) = found else { continue };
-        let ours = target.iter_mut().filter(|row| id(row).is_none());
-        if let Some(ours) = ours.into_iter().find(|row| same_row(row, sent, counts))
-            && let Some(id) = id(&found)
-        {
-            ours.insert(identity.to_owned(), id);
+        let is_free = |row: &&Fields| {
+            let of = id(row);
+            base.iter().all(|before| id(before) != of) && known.iter().all(|(id, _)| Some(id) != of.as_ref())
+        };
+        // Another write of the same row may have had its id, or was found.
+        let same = known.iter().find(|(_, other)| same_row(sent, other, counts)).map(|(id, _)| id.clone());
+        let found = || shown.iter().find(|row| is_free(row) && is_same(sent, row, counts)).and_then(id);
+        if let Some(id) = same.or_else(found) {
+            known.push((id, sent));
         }
-        base.push(found);
+    };
+    let new = || writes.iter().copied().flatten().filter(|sent| id(sent).is_none());
+    new().chain(new()).for_each(|sent| find(sent, shows));
+    // A user of the source may have changed a new row before its answer would have arrived, so a row that resembles one is
+    // that row if no row shows all of it.
+    new().chain(new()).for_each(|sent| find(sent, resembles));
+
+    for row in target.iter_mut().filter(|row| id(row).is_none()) {
+        if let Some((id, _)) = known.iter().find(|(_, sent)| same_row(row, sent, counts)) {
+            row.insert(identity.to_owned(), id.clone());
+        }
+    }
+    for of in known.iter().map(|(id, _)| id) {
+        let versions: Vec<&Fields> =
+            known.iter().filter(|(id, _)| id == of).map(|(_, version)| *version).collect();
+        let shown = shown.iter().find(|row| id(row).as_ref() == Some(of));
+        match (base.iter_mut().find(|row| id(row).as_ref() == Some(of)), shown) {
+            (Some(before), Some(shown)) => recognize_columns(&versions, before, shown),
+            (None, Some(shown)) => base.push(as_sent(&versions, shown)),
+            // A user of the source has removed the row since.
+            (None, None) if identity == LINE_ID => base.extend(versions.last().map(|first| {
+                let mut row = (*first).clone();
+                row.insert(identity.to_owned(), of.clone());
+                row
+            })),
+            (_, None) => {}
+        }
     }
 }
 
-fn recognize_columns(sent: &Fields, base: &mut Fields, shown: &Fields) {
+/// Returns a row of the source as it was when it was first sent: with its id and what the source derives. `versions`: newest
+/// first.
+fn as_sent(versions: &[&Fields], shown: &Fields) -> Fields {
+    let mut row = shown.clone();
+    if let Some(first) = versions.last() {
+        let sent = first.iter().filter(|(name, sent)| shown.contains_key(*name) && !sent.is_null());
+        row.extend(sent.map(|(name, sent)| (name.clone(), sent.clone())));
+    }
+    recognize_columns(versions, &mut row, shown);
+    row
+}
+
+fn recognize_columns(versions: &[&Fields], base: &mut Fields, shown: &Fields) {
     for (column, value) in shown {
-        if sent.get(column).is_some_and(|sent| is_respelled(sent, value)) {
+        let is_own = |sent: &&Fields| sent.get(column).is_some_and(|sent| is_respelled(sent, value));
+        if versions.iter().any(is_own) {
             base.insert(column.clone(), value.clone());
         }
     }
@@ -143,9 +233,17 @@ fn shows(sent: &Fields, shown: &Fields, counts: Counts<'_>) -> bool {
         .all(|(name, value)| shown.get(name).is_none_or(|shown| is_respelled(value, shown)))
 }
 
+/// Returns true if a row of the source has at least half of the values that were sent.
+fn resembles(sent: &Fields, shown: &Fields, counts: Counts<'_>) -> bool {
+    let both = sent.iter().filter(|(name, value)| !value.is_null() && *name != POSITION && counts(name));
+    let both = both.filter_map(|(name, value)| Some((value, shown.get(name)?)));
+    let (same, other): (Vec<_>, Vec<_>) = both.partition(|(sent, shown)| is_respelled(sent, shown));
+    !same.is_empty() && same.len() >= other.len()
+}
+
 /// Returns true if the source may have made one value out of the other: it rounds amounts to cents, and changes spaces
 /// and capitals of texts.
-fn is_respelled(sent: &Value, shown: &Value) -> bool {
+pub(crate) fn is_respelled(sent: &Value, shown: &Value) -> bool {
     if same_value(sent, shown) {
         return true;
     }

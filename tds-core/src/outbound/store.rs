@@ -76,14 +76,17 @@ pub trait Outbox: Send + Sync {
     ///
     /// - After `Pushed` and `Unchanged`, both sides agree on what the push was about: the base of later changes, also of
     ///   those that were captured during the push, is what the mirror has accepted last. If a value that the source won was
-    ///   not written because of a later local change, the base stays as it was, so that the next push finds the conflict.
-    ///   What was sent is forgotten, unless the base stays.
-    /// - After `Parked`, the base and what was sent stay. The record has at most one open conflict: another one replaces its fields.
+    ///   not written because of a later local change, its value in the base is that of [`Settlement::before`], so that the
+    ///   next push finds the conflict; [`Push::kept`] has it. What was sent is forgotten, but for what was not written.
+    /// - After `Parked`, the base and what was sent stay. The record has at most one open conflict: another one replaces its
+    ///   fields.
     /// - A value of `deleted_at` that the source won restores the row. If the row is gone, the sync state is forgotten, so
     ///   that the next read writes the record anew.
     ///
     /// # Errors
-    /// `Conflict`, transient: the mode of the entity type has another epoch than the push. Nothing is written.
+    /// `Conflict`, transient: the mode of the entity type has another epoch than the push; or the mirror has accepted another
+    /// record than [`Settlement::accepted`], whose values pending changes have kept out of the target; or a
+    /// person has decided a conflict of the record since the push was loaded. Nothing is written.
     async fn settle(&self, push: &Push, settlement: &Settlement) -> Result<()>;
 
     /// Waits until changes may have been captured, or until the timeout. Returning is only a hint, as for

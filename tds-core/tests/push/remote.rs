@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) calls: Vec<String>,
     /// The records that other records use.
     pub(crate) used: BTreeSet<String>,
+    /// What happens after an answer is lost, before anything else does.
+    pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
     last: u64,
 }
 
@@ -157,11 +159,15 @@ impl Remote {
         }
     }
 
-    fn lost(fault: Option<Fault>) -> Result<(), WriteError> {
-        match fault {
-            Some(Fault::AnswerLost) => Err(WriteError::InDoubt(Error::unavailable("no answer"))),
-            _ => Ok(()),
+    fn lost(&self, fault: Option<Fault>) -> Result<(), WriteError> {
+        if fault != Some(Fault::AnswerLost) {
+            return Ok(());
         }
+        let then = self.state().then.take();
+        if let Some(then) = then {
+            then();
+        }
+        Err(WriteError::InDoubt(Error::unavailable("no answer")))
     }
 }
 
@@ -213,7 +219,7 @@ impl RemoteWriter for Remote {
             format!("remote {}", state.last)
         };
         self.write(&id, record, |_| true);
-        Self::lost(fault)?;
+        self.lost(fault)?;
         if fault == Some(Fault::Half) {
             let error = Error::unavailable("the second call failed");
             return Err(WriteError::Partly { id: RecordId::new(id), error });
@@ -227,7 +233,7 @@ impl RemoteWriter for Remote {
         Self::refused(fault)?;
         let id = record.remote_id.clone().expect("a record that exists");
         self.write(id.as_str(), record, |column| changed.contains(column));
-        Self::lost(fault)?;
+        self.lost(fault)?;
         // The answer does not show the record, so the engine reads it.
         Ok(Written { id, read: None })
     }
@@ -241,7 +247,7 @@ impl RemoteWriter for Remote {
             return Ok(Removed::Kept);
         }
         self.state().records.remove(id.as_str());
-        Self::lost(fault)?;
+        self.lost(fault)?;
         Ok(Removed::Gone)
     }
 

@@ -133,7 +133,7 @@ mod tests {
         ("claim", 9, "d41952b7122f"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 12, "31ae3bcc9a86"),
+        ("operator", 12, "087265b4c386"),
         ("views", 1, "273a9a615658"),
         ("money", 1, "bc03e3914378"),
         ("money_payments", 1, "07d0e8ed72fb"),

@@ -7,7 +7,7 @@ use tds_core::{
     guard::{RereadReason, SyncState, Verdict, guard_sets, report_ahead, report_unusual},
     mirror::{Applied, MirrorSchema, Operation, follow_ups},
     queue::{Outcome, Waiter},
-    record::{Content, Read, Record, RecordId},
+    record::{Content, EntityType, Read, Record, RecordId},
 };
 
 use super::{
@@ -15,10 +15,21 @@ use super::{
     children,
     decisions::Decision,
     head,
-    pending::{Local, Scope, keep_bases},
+    pending::{Local, Pending, Scope, keep_earlier},
     references, seen, state,
 };
-use crate::{Database, db::session::Tx, outbound::modes, queue::fold as queue};
+use crate::{
+    Database,
+    db::{quote, session::Tx},
+    queue::fold as queue,
+};
+
+/// Returns the statement that keeps the mode of an entity type as it is until the end of the transaction: a change of the mode
+/// takes the same lock, exclusively. A later statement reads the mode.
+fn mode_stays(entity: &EntityType) -> String {
+    let entity = quote::literal(entity.as_str());
+    format!("SELECT pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext({entity}))")
+}
 
 /// Reads of one entity type, at most one per record.
 pub(super) struct Batch<'a> {
@@ -78,7 +89,7 @@ impl Batch<'_> {
         reads: &[&Read],
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
-        let mut tx = database.begin_as_engine(&modes::stays(&self.schema.entity)).await?;
+        let mut tx = database.begin_as_engine(&mode_stays(&self.schema.entity)).await?;
         let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
@@ -175,7 +186,7 @@ impl Batch<'_> {
         let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
         let mut gone: Vec<String> = Vec::new();
         let mut whole: Vec<(&Record, Scope<'_>)> = Vec::new();
-        let mut based: Vec<&str> = Vec::new();
+        let mut beside: Vec<(&str, &Pending)> = Vec::new();
         for Judged { read, verdict, scope } in judged {
             // Something other than the sync may have restored the row of a record that is known to be gone. A row with
             // local changes stays until the changes are settled.
@@ -190,7 +201,7 @@ impl Batch<'_> {
             let (stable, pending) = match scope {
                 Scope::All => (stable, None),
                 Scope::Beside(pending) if self.schema.head.is_none() || local.has_head(&read.key.id) => {
-                    based.extend(stable.then_some(read.key.id.as_str()));
+                    beside.extend(stable.then_some((read.key.id.as_str(), *pending)));
                     (stable, Some(*pending))
                 }
                 Scope::Volatile => (false, None),
@@ -205,7 +216,7 @@ impl Batch<'_> {
         }
         let mut written: HashMap<String, Written> = HashMap::new();
         if let Some((table, _)) = head {
-            keep_bases(tx, &self.schema.entity, table, &based).await?;
+            keep_earlier(tx, &self.schema.entity, table, &beside).await?;
         }
         if let Some(rows) = rows {
             let of_row = |row: head::Written| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use sqlx::types::Json;
 use tds_core::{
     error::{Error, ErrorKind, Retry},
     mirror::MirrorSchema,
@@ -213,26 +214,39 @@ fn may_be_made(read: &Read, sent: OffsetDateTime) -> bool {
         && created.is_none_or(|created| created + BEFORE >= sent)
 }
 
-/// Keeps the last common states of records whose rows are about to be written beside pending changes.
-pub(super) async fn keep_bases(
+/// Keeps the last common states of records whose rows are about to be written beside these pending changes, unless a state
+/// is kept already of all that the changes are about.
+pub(super) async fn keep_earlier(
     tx: &mut Tx,
     entity: &EntityType,
     head: &str,
-    ids: &[&str],
+    records: &[(&str, &Pending)],
 ) -> Result<(), sqlx::Error> {
-    if ids.is_empty() {
+    if records.is_empty() {
         return Ok(());
     }
+    let ids: Vec<&str> = records.iter().map(|(id, _)| *id).collect();
+    let names = records.iter().map(|(_, pending)| Json((!pending.all).then_some(&pending.fields)));
     let sql = format!(
-        "INSERT INTO tds_links AS l (entity_type, local_id, zoho_id, base, base_shape)
+        "INSERT INTO tds_links AS l (entity_type, local_id, zoho_id, earlier)
          SELECT $1, h.id,
                 CASE WHEN NOT EXISTS (SELECT FROM tds_links AS o WHERE o.entity_type = $1 AND o.zoho_id = h.zoho_id)
-                     THEN h.zoho_id END, h.raw::text, CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END
-           FROM {} AS h LEFT JOIN tds_sync_records AS s ON s.entity_type = $1 AND s.zoho_id = h.zoho_id
-          WHERE h.zoho_id = ANY($2) AND h.raw IS NOT NULL ORDER BY h.id
-         ON CONFLICT (entity_type, local_id) DO UPDATE SET base = excluded.base, base_shape = excluded.base_shape
-          WHERE l.base IS NULL",
+                     THEN h.zoho_id END,
+                jsonb_build_array(jsonb_build_object('raw', h.raw::text, 'names', r.names,
+                  'shape', CASE WHEN s.detail_hash IS NULL THEN 'list' ELSE 'detail' END))
+           FROM unnest($2::text[], $3::jsonb[]) AS r(zoho_id, names)
+           JOIN {} AS h ON h.zoho_id = r.zoho_id
+           LEFT JOIN tds_sync_records AS s ON s.entity_type = $1 AND s.zoho_id = h.zoho_id
+          WHERE h.raw IS NOT NULL ORDER BY h.id
+         ON CONFLICT (entity_type, local_id) DO UPDATE SET earlier = l.earlier || excluded.earlier
+          WHERE NOT l.earlier @> '[{{\"names\": null}}]'
+            AND (excluded.earlier->0->'names' = 'null' OR EXISTS (
+              SELECT FROM jsonb_array_elements_text(excluded.earlier->0->'names') AS n(name)
+               WHERE NOT l.kept->'fields' ? n.name AND NOT l.kept->'children' ? n.name
+                 AND NOT EXISTS (SELECT FROM jsonb_array_elements(l.earlier) AS e(state)
+                                  WHERE e.state->'names' ? n.name)))",
         quote::table(head)
     );
-    sqlx::query(quote::statement(sql)).bind(entity.as_str()).bind(ids).execute(tx).await.map(drop)
+    let keep = sqlx::query(quote::statement(sql)).bind(entity.as_str()).bind(ids);
+    keep.bind(names.collect::<Vec<_>>()).execute(tx).await.map(drop)
 }

@@ -14,9 +14,19 @@ const MOVE_STATE: &str = "UPDATE tds_sync_records SET local_id = $3 WHERE entity
 /// its times.
 const OF_SOURCE: [&str; 4] = ["raw", "zoho_created_at", "zoho_modified_at", "synced_at"];
 
+const CHANGED: &str = "
+SELECT DISTINCT name FROM tds_outbox, unnest(fields) AS name
+ WHERE entity_type = $1 AND local_id = $2 AND status IN ('pending', 'conflict')
+   AND captured_at > (SELECT coalesce(max(l.captured_at), '-infinity') FROM tds_outbox AS l
+                       WHERE l.entity_type = $1 AND l.local_id = $3 AND l.status IN ('pending', 'conflict'))
+";
+
+/// Writes of the transaction count as those of a program from here on, and then as those of the engine again.
+const AS_PROGRAM: [&str; 2] = ["SET LOCAL tds.origin = 'program'", "SET LOCAL tds.origin = 'remote'"];
+
 const DISCARD: &str = "
 UPDATE tds_outbox SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
-  note = 'the row was a second copy of a local row, which stays'
+  note = 'the row was a second copy of a local row, which has the changed columns from here on'
  WHERE entity_type = $1 AND local_id = $2 AND status IN ('pending', 'conflict')
 ";
 
@@ -78,9 +88,28 @@ pub(super) async fn replace(
         );
         sqlx::query(quote::statement(sql)).bind(push.local_id).bind(other).execute(&mut *tx).await?;
     }
+    move_changes(tx, target, push, other).await?;
     let sql = format!("DELETE FROM {table} WHERE id = $1");
     sqlx::query(quote::statement(sql)).bind(other).execute(&mut *tx).await?;
     sqlx::query(DISCARD).bind(push.entity.as_str()).bind(other).execute(&mut *tx).await?;
     let state = sqlx::query(MOVE_STATE).bind(push.entity.as_str()).bind(id.as_str()).bind(push.local_id);
     state.execute(tx).await.map(drop)
+}
+
+/// Changes the columns of the local row that programs changed in the other row since, as a program would.
+async fn move_changes(tx: &mut Tx, target: &Target, push: &Push, other: i64) -> Result<(), sqlx::Error> {
+    let changed = sqlx::query_scalar(CHANGED).bind(push.entity.as_str()).bind(other).bind(push.local_id);
+    let changed: Vec<String> = changed.fetch_all(&mut *tx).await?;
+    let columns = target.columns().iter().filter(|column| changed.contains(&column.name));
+    let set = columns.map(|column| format!("{0} = o.{0}", quote::identifier(&column.name)));
+    let set = set.collect::<Vec<_>>().join(", ");
+    if set.is_empty() {
+        return Ok(());
+    }
+    let [program, engine] = AS_PROGRAM;
+    let table = quote::table(target.head);
+    let sql = format!("UPDATE {table} AS t SET {set} FROM {table} AS o WHERE t.id = $1 AND o.id = $2");
+    sqlx::query(program).execute(&mut *tx).await?;
+    sqlx::query(quote::statement(sql)).bind(push.local_id).bind(other).execute(&mut *tx).await?;
+    sqlx::query(engine).execute(tx).await.map(drop)
 }

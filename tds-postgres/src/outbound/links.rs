@@ -26,7 +26,7 @@ UPDATE tds_outbox SET conflict_id = $2 WHERE id = ANY($1) AND status IN ('pendin
 ";
 
 const NOT_CREATED: &str = "
-UPDATE tds_links SET in_doubt_since = NULL, sent = '[]'
+UPDATE tds_links SET in_doubt_since = NULL, sent = DEFAULT
  WHERE entity_type = $1 AND local_id = $2 AND in_doubt_since IS NOT NULL
 ";
 
@@ -60,7 +60,7 @@ pub(super) async fn sending(
         .bind(push.local_id)
         .bind(&push.link.key)
         .bind(push.link.remote_id.as_ref().map(RecordId::as_str))
-        .bind(sending.creates)
+        .bind(sending.sent.creates)
         .bind(Json(sent))
         .execute(&mut tx)
         .await?;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tds_core::{
-    outbound::{EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Sent, Side, forget_decisions},
+    outbound::{
+        Earlier, EntityMode, Link, LocalRecord, Operation, OutboxId, Push, Sent, Side, Values,
+        forget_decisions,
+    },
     record::{EntityType, Payload, RecordId, Shape},
 };
 use time::OffsetDateTime;
@@ -29,12 +32,16 @@ SELECT o.id, o.zoho_id, o.operation, o.fields, o.captured_at, o.status = 'pendin
 ";
 
 const LINK: &str = "
-SELECT l.key::text AS key, l.zoho_id, l.in_doubt_since, l.base, l.base_shape, l.sent
+SELECT l.key::text AS key, l.zoho_id, l.in_doubt_since, l.earlier, l.kept, l.sent
   FROM tds_links AS l WHERE l.entity_type = $1 AND l.local_id = $2
 ";
 
 const MODE: &str = "
 SELECT entity_type, mode, conflict_policy, field_policies, epoch, changed_at FROM tds_modes WHERE entity_type = $1
+";
+
+pub(super) const DECIDED: &str = "
+SELECT count(*) FROM tds_conflicts WHERE entity_type = $1 AND local_id = $2 AND resolved_by <> 'policy'
 ";
 
 const KNOWS_DETAIL: &str = "
@@ -63,8 +70,6 @@ struct Changes {
     remote_id: Option<String>,
     /// Something is not parked.
     is_pending: bool,
-    /// The record had no id at the source when one of the changes was captured.
-    is_new: bool,
     decisions: BTreeMap<String, (Value, Side)>,
 }
 
@@ -73,7 +78,8 @@ struct StoredLink {
     key: String,
     remote_id: Option<String>,
     in_doubt_since: Option<OffsetDateTime>,
-    base: Option<(Payload, Shape)>,
+    earlier: Vec<Earlier>,
+    kept: Values,
     sent: Vec<Sent>,
 }
 
@@ -127,11 +133,10 @@ async fn look(
     let remote_id = link.remote_id.or(of_row).or(changes.remote_id);
     let mode = sqlx::query(MODE).bind(entity.as_str());
     let mode = mode.try_map(|row: PgRow| modes::mode_of(&row)).fetch_optional(&mut tx).await?;
-    let base = match (link.base, &head, &remote_id) {
+    let base = match (&head, &remote_id) {
         // Before the push has ended that created the record, both sides have nothing in common.
-        _ if changes.is_new => None,
-        (Some(base), _, _) => Some(base),
-        (None, Some(Head { raw: Some(raw), .. }), Some(id)) => {
+        _ if link.sent.iter().any(|sent| sent.creates) => None,
+        (Some(Head { raw: Some(raw), .. }), Some(id)) => {
             let knows = sqlx::query_scalar(KNOWS_DETAIL).bind(entity.as_str()).bind(id);
             let knows: Option<bool> = knows.fetch_optional(&mut tx).await?;
             let shape = if knows == Some(true) { Shape::Detail } else { Shape::List };
@@ -139,6 +144,8 @@ async fn look(
         }
         _ => None,
     };
+    let decided = sqlx::query_scalar(DECIDED).bind(entity.as_str()).bind(local_id);
+    let decided: i64 = decided.fetch_one(&mut tx).await?;
     let removes = head.as_ref().is_none_or(|head| head.is_deleted);
     let record = match head {
         None => None,
@@ -165,9 +172,12 @@ async fn look(
         changed_at,
         record,
         base,
+        earlier: link.earlier,
+        kept: link.kept,
         sent: link.sent,
         mode: mode.unwrap_or_else(|| EntityMode::initial(entity.clone())),
         decisions: changes.decisions,
+        decided: u64::try_from(decided).unwrap_or(0),
     })))
 }
 
@@ -194,26 +204,20 @@ async fn changes(tx: &mut Tx, entity: &EntityType, local_id: i64) -> Result<Chan
             all
         });
         let remote_id: Option<String> = row.try_get("zoho_id")?;
-        changes.is_new |= remote_id.is_none();
         changes.remote_id = remote_id.or(changes.remote_id);
     }
     Ok(changes)
 }
 
 fn link_of(row: &PgRow) -> Result<StoredLink, sqlx::Error> {
-    let shape: Option<&str> = row.try_get("base_shape")?;
-    let base = match (row.try_get::<Option<String>, _>("base")?, shape) {
-        (Some(base), Some(shape)) => {
-            Some((Payload::new(base), one_of(Shape::ALL, Shape::as_str, "shape", shape)?))
-        }
-        _ => None,
-    };
-    let Json(sent): Json<Vec<Sent>> = row.try_get("sent")?;
+    let (Json(earlier), Json(kept)) = (row.try_get("earlier")?, row.try_get("kept")?);
+    let Json(sent) = row.try_get("sent")?;
     Ok(StoredLink {
         key: row.try_get("key")?,
         remote_id: row.try_get("zoho_id")?,
         in_doubt_since: row.try_get("in_doubt_since")?,
-        base,
+        earlier,
+        kept,
         sent,
     })
 }

@@ -9,11 +9,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use crate::{
-    Database, Tx,
-    db::{quote, text::entity_of},
-    mode_names,
-};
+use crate::{Database, Tx, db::text::entity_of, mode_names};
 
 const ALL: &str = "
 SELECT entity_type, mode, conflict_policy, field_policies, epoch, changed_at FROM tds_modes ORDER BY entity_type
@@ -41,13 +37,6 @@ const EPOCH: &str = "SELECT epoch FROM tds_modes WHERE entity_type = $1 FOR SHAR
 
 /// The epoch of a mode that was never set.
 const FIRST: i64 = 1;
-
-/// Returns the statement that keeps the mode of an entity type as it is until the end of a transaction: a change of the mode
-/// waits for the transaction, or the transaction for the change. A later statement reads the mode.
-pub(crate) fn stays(entity: &EntityType) -> String {
-    let entity = quote::literal(entity.as_str());
-    format!("SELECT pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext({entity}))")
-}
 
 /// Returns the modes that were set at some time.
 pub(super) async fn all(database: &Database) -> Result<Vec<EntityMode>, sqlx::Error> {

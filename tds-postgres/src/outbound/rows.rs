@@ -20,6 +20,8 @@ use crate::{
 const CURRENCY: (&str, &str) = ("currency_code", "currency_zoho_id");
 /// The order of the rows of a child table.
 const POSITION: &str = "position";
+/// The local id of a row.
+const ID: &str = "id";
 /// The column of a child table that no record has.
 const ROWS_SEEN: &str = "synced_at";
 
@@ -112,7 +114,9 @@ pub(super) async fn children(
 /// Returns true if the column of a child table belongs to rows of records.
 fn is_of_rows(child: &Child, columns: &[Column], name: &str) -> bool {
     let is_column = name != child.owner && name != ROWS_SEEN && columns.iter().any(|it| it.name == name);
-    is_column || references::of(child.table).any(|it| it.local() == name && it.remote() != child.owner)
+    is_column
+        || name == ID
+        || references::of(child.table).any(|it| it.local() == name && it.remote() != child.owner)
 }
 
 /// Returns the columns of a row that are wanted. Times are spelled in UTC with `Z`, as decoded answers spell them.

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use tds_core::{
     mirror::FieldDifference,
-    outbound::{EntryStatus, PRESENCE, Push, Settled, Settlement},
+    outbound::{Earlier, EntryStatus, PRESENCE, Push, Sent, Settled, Settlement},
     record::Fields,
 };
 
-use super::{conflicts, modes, take, target::Target};
+use super::{conflicts, load, modes, take, target::Target};
 use crate::{
     Database, Tx,
     db::{
@@ -41,9 +41,13 @@ const FORGET: [&str; 2] = [
     "DELETE FROM tds_links WHERE entity_type = $1 AND zoho_id = $2",
 ];
 
-const FORGET_BASE: &str = "
-UPDATE tds_links SET base = NULL, base_shape = NULL, sent = '[]'
- WHERE entity_type = $1 AND local_id = $2 AND (base IS NOT NULL OR base_shape IS NOT NULL OR sent <> '[]')
+const ACCEPTED: &str = "SELECT detail_hash FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2";
+
+const STATES: &str = "SELECT earlier, sent FROM tds_links WHERE entity_type = $1 AND local_id = $2";
+
+const NEW_BASE: &str = "
+UPDATE tds_links SET earlier = $3, kept = $4, sent = $5
+ WHERE entity_type = $1 AND local_id = $2 AND (earlier, kept, sent) IS DISTINCT FROM ($3, $4, $5)
 ";
 
 /// The changes of a record that are not part of a push.
@@ -59,23 +63,33 @@ impl Others {
     }
 }
 
-/// Ends a push. Returns false, and writes nothing, if the mode has another epoch than the push.
+/// What became of a settlement.
+pub(super) enum End {
+    /// The push has ended, perhaps already before.
+    Settled,
+    /// The mode has another epoch than the push. Nothing was written.
+    OtherEpoch,
+    /// The mirror has accepted another record than the push goes by, or a person has decided since. Nothing was written.
+    Overtaken,
+}
+
+/// Ends a push.
 pub(super) async fn settle(
     database: &Database,
     target: &Target,
     push: &Push,
     settlement: &Settlement,
-) -> Result<bool, sqlx::Error> {
+) -> Result<End, sqlx::Error> {
     let mut tx = database.begin_as_engine("").await?;
     if !modes::holds(&mut tx, push).await? {
         tx.rollback().await?;
-        return Ok(false);
+        return Ok(End::OtherEpoch);
     }
     let changes: Vec<i64> = push.changes.iter().map(|id| id.0).collect();
     let is_open: bool = sqlx::query_scalar(OPEN).bind(&changes).fetch_one(&mut tx).await?;
     if !is_open {
         tx.rollback().await?;
-        return Ok(true);
+        return Ok(End::Settled);
     }
     let local_id = push.local_id;
     let sql = format!("SELECT zoho_id FROM {} WHERE id = $1 FOR UPDATE", quote::table(target.head));
@@ -85,6 +99,21 @@ pub(super) async fn settle(
     let of_row: Option<String> = row.flatten();
     let of_link = push.link.remote_id.as_ref().map(|id| id.as_str().to_owned());
     let remote_id = of_row.or(of_link);
+    let decided = sqlx::query_scalar(load::DECIDED).bind(push.entity.as_str()).bind(local_id);
+    let decided: i64 = decided.fetch_one(&mut tx).await?;
+    if u64::try_from(decided) != Ok(push.decided) {
+        tx.rollback().await?;
+        return Ok(End::Overtaken);
+    }
+    if let Some(accepted) = &settlement.accepted {
+        // A batch of reads holds the lock of the head row until its states are written.
+        let known = sqlx::query_scalar(ACCEPTED).bind(push.entity.as_str()).bind(remote_id.as_deref());
+        let known: Option<Option<String>> = known.fetch_optional(&mut tx).await?;
+        if known.flatten().as_deref() != Some(accepted.as_str()) {
+            tx.rollback().await?;
+            return Ok(End::Overtaken);
+        }
+    }
     let replaced = || target.children.iter().filter(|it| settlement.take_rows.contains_key(it.table));
     for child in replaced() {
         take::lock_rows(&mut tx, child, local_id, remote_id.as_deref()).await?;
@@ -93,11 +122,8 @@ pub(super) async fn settle(
     let others = others(&mut tx, push).await?;
     let taken: Fields = settlement.take.clone().into_iter().filter(|(name, _)| !others.name(name)).collect();
     take::columns(&mut tx, target, local_id, &taken).await?;
-    let mut withheld = taken.len() < settlement.take.len();
-    for child in replaced() {
-        if others.name(child.table) {
-            withheld = true;
-        } else if let Some(rows) = settlement.take_rows.get(child.table) {
+    for child in replaced().filter(|child| !others.name(child.table)) {
+        if let Some(rows) = settlement.take_rows.get(child.table) {
             take::rows(&mut tx, target, child, (local_id, remote_id.as_deref()), rows).await?;
         }
     }
@@ -119,19 +145,40 @@ pub(super) async fn settle(
         }
     };
     end_entries(&mut tx, push, settlement, conflict).await?;
-    // What the mirror has accepted last is the base of later changes, unless a value that the source won is still to be
-    // merged with one of them.
     let keeps_base = match settlement.settled {
         Settled::Parked => true,
         Settled::Shadow => others.exist,
-        Settled::Pushed | Settled::Unchanged => withheld,
+        Settled::Pushed | Settled::Unchanged => false,
     };
     if !keeps_base {
-        let forget = sqlx::query(FORGET_BASE).bind(push.entity.as_str()).bind(local_id);
-        forget.execute(&mut tx).await?;
+        renew_base(&mut tx, push, settlement, &others).await?;
     }
     tx.commit().await?;
-    Ok(true)
+    Ok(End::Settled)
+}
+
+/// Makes what the mirror has accepted last the base of later changes, but for values that the source won and that are still
+/// to be merged with one of them.
+async fn renew_base(
+    tx: &mut Tx,
+    push: &Push,
+    settlement: &Settlement,
+    others: &Others,
+) -> Result<(), sqlx::Error> {
+    let is_kept = |name: &str| others.name(name) && push.is_about(name);
+    let states = sqlx::query_as(STATES).bind(push.entity.as_str()).bind(push.local_id);
+    let (earlier, sent): (Json<Vec<Earlier>>, Json<Vec<Sent>>) =
+        states.fetch_optional(&mut *tx).await?.unwrap_or_default();
+    let later = (!others.all).then_some(&others.fields);
+    sqlx::query(NEW_BASE)
+        .bind(push.entity.as_str())
+        .bind(push.local_id)
+        .bind(Json(Earlier::after(&earlier, push, later)))
+        .bind(Json(settlement.before.clone().only(is_kept)))
+        .bind(Json(Sent::about(&sent, is_kept)))
+        .execute(tx)
+        .await
+        .map(drop)
 }
 
 async fn others(tx: &mut Tx, push: &Push) -> Result<Others, sqlx::Error> {

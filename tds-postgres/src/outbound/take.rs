@@ -17,7 +17,7 @@ use crate::{
 /// The local id of a row.
 const ID: &str = "id";
 /// The columns that tell which rows are the same, in the order in which they are tried.
-const SAME: [&str; 4] = ["line_zoho_id", "document_zoho_id", "position", "product_zoho_id"];
+const SAME: [&str; 5] = [ID, "line_zoho_id", "document_zoho_id", "position", "product_zoho_id"];
 
 /// Writes columns of the head row.
 pub(super) async fn columns(

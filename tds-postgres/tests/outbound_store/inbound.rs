@@ -68,7 +68,7 @@ async fn only_records_that_a_create_in_doubt_may_have_made_wait_for_its_outcome(
     let world = World::new().await;
     world.run("INSERT INTO erp.customers (name) VALUES ('ours')").await;
     let push = world.load(&CUSTOMERS, 1).await;
-    let creation = Sending { creates: true, sent: Sent::default(), conflicts: Vec::new() };
+    let creation = Sending { sent: Sent { creates: true, ..Sent::default() }, conflicts: Vec::new() };
     world.store.sending(&push, &creation).await.expect("noted");
     let old = whole(
         &CUSTOMERS,

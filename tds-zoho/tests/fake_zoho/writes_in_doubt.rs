@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tds_core::{
-    error::Retry,
-    outbound::{LocalRecord, WriteError},
-};
+use tds_core::outbound::{LocalRecord, WriteError};
 use tds_zoho::testkit::{Fault, Module, TokenRules, sample};
 
 use crate::{
@@ -74,8 +71,8 @@ async fn a_create_with_an_unknown_outcome_is_repeated_without_a_double() {
             let searches = u64::from(entity == "prices");
             assert_eq!(caller.fake.calls_to(&path) - calls, 1 + searches, "{entity} {fault:?}");
             // What is searched for may still be under way when the call fails.
-            let waits = matches!(error.retry(), Retry::Transient { retry_after: Some(wait) } | Retry::Throttled { retry_after: wait } if wait >= Duration::from_secs(60));
-            assert!(entity == "invoices" || waits || error.retry() == Retry::Permanent, "{error:?}");
+            let settles = Duration::from_secs(if entity == "invoices" { 0 } else { 60 });
+            assert_eq!(writer.settles_after(), settles, "{entity} {error:?}");
             let found = writer.find(&record).await.expect("a search");
             assert_eq!(found.is_some(), took_effect, "{entity} {fault:?}");
             let again = writer.create(&record, std::slice::from_ref(&record)).await;

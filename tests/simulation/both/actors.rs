@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tds_core::{
     clock::Clock,
+    memory::Row,
     outbound::{Conflict, ConflictStatus, OutboxOperator, Resolution, Take},
     record::Fields,
 };
@@ -124,6 +125,7 @@ impl Both {
             ("rate".to_owned(), json!(rate)),
         ]);
         if !at_source {
+            row.insert("id".to_owned(), json!(line));
             row.insert("position".to_owned(), json!(rows.len() + 1));
         }
         rows.push(row);
@@ -139,8 +141,10 @@ impl Both {
         let index = dice.index(rows.len());
         match dice.below(10) {
             0 | 1 => {
-                let gone = rows.remove(index);
-                open(&self.shops).journal.removed.extend(gone["quantity"].as_u64());
+                let gone = rows.remove(index)["quantity"].as_u64();
+                let journal = &mut open(&self.shops).journal;
+                journal.removed.extend(gone);
+                journal.removed_at_source.extend(gone.filter(|_| at_source));
             }
             2 => {
                 let other = dice.index(rows.len());
@@ -247,8 +251,11 @@ impl Both {
         for field in
             conflict.fields.iter().filter(|field| columns.clone().any(|column| *column == field.field))
         {
-            if dice.permille(300) {
-                let local = self.store.local_row(&conflict.entity, conflict.local_id);
+            let local = self.store.local_row(&conflict.entity, conflict.local_id);
+            // A person who enters a value looks at the record as it is.
+            let is_as_shown = |row: &Row| row.fields.get(&field.field) == Some(&field.target);
+            let local = local.filter(|row| row.deleted_at.is_none() && is_as_shown(row));
+            if local.is_some() && dice.permille(300) {
                 let over = local.and_then(|row| row.fields.get(&field.field).cloned());
                 let who = Who {
                     entity: conflict.entity.clone(),

@@ -36,6 +36,10 @@ pub(crate) struct Journal {
     pub(crate) removals: Vec<(Who, OffsetDateTime)>,
     /// The lines that were removed by an edit, or together with lines that nobody had seen.
     pub(crate) removed: BTreeSet<u64>,
+    /// Those of them that users of the source removed.
+    pub(crate) removed_at_source: BTreeSet<u64>,
+    /// Those of them that a write has added again.
+    pub(crate) written_again: BTreeSet<u64>,
 }
 
 impl Journal {
@@ -75,6 +79,17 @@ impl Journal {
         let edit = self.edits.get(&line);
         if edit.is_some_and(|edit| edit.at_source && read.is_some_and(|read| edit.at >= read)) {
             self.removed.insert(line);
+        }
+    }
+
+    /// Notes that a write that is repeated adds a line which a user of the source has removed since: nothing shows that the
+    /// line was there.
+    pub(crate) fn written_again(&mut self, line: &Value) {
+        if let Some(line) = serial_of(line)
+            && self.removed_at_source.remove(&line)
+        {
+            self.removed.remove(&line);
+            self.written_again.insert(line);
         }
     }
 

@@ -118,7 +118,8 @@ impl Remote {
         for column in columns.filter(|column| is_written(column)) {
             let value = record.fields.get(column).cloned().unwrap_or_default();
             let old = entry.fields.insert(column.to_owned(), value.clone()).unwrap_or_default();
-            if column != "product_zoho_id" {
+            // Only what has to be written may write over what came in the meantime.
+            if column != "product_zoho_id" && changed.is_none_or(|changed| changed.contains(column)) {
                 shop.journal.raced(&value, &old, read);
             }
         }
@@ -159,7 +160,15 @@ impl Remote {
                 shop.journal.raced(&value("rate"), &old["rate"], read);
                 old["line_zoho_id"].clone()
             }
-            None => json!(format!("L{}", shop.next_id())),
+            None => {
+                // A write that is repeated may add its lines anew.
+                let same = entry.lines.iter().find(|line| line["quantity"] == value("quantity"));
+                match same {
+                    Some(same) => shop.journal.raced(&value("rate"), &same["rate"], read),
+                    None => shop.journal.written_again(&value("quantity")),
+                }
+                json!(format!("L{}", shop.next_id()))
+            }
         };
         Ok(Fields::from_iter([
             ("line_zoho_id".to_owned(), id),
@@ -200,13 +209,15 @@ impl Source for Remote {
         Err(Error::internal("no run lists these records"))
     }
 
-    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
         let mut reads = Vec::new();
         for id in ids {
             let id = Self::number(Some(id));
             let (number, clock) = (self.process.number, self.world.clock);
             let look = |shop: &mut Shop| {
-                shop.read.insert((number, id), clock.now());
+                if lane == Lane::Outbound {
+                    shop.read.insert((number, id), clock.now());
+                }
                 Ok(shop.entries.get(&id).filter(|entry| entry.kind == self.kind).cloned())
             };
             reads.push(match self.call("fetch", look).await {

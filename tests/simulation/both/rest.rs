@@ -11,7 +11,7 @@ use tds_core::{
 
 use super::{
     Both,
-    journal::{Who, serials_in},
+    journal::{Edit, Who, serials_in},
     shop::{COLUMNS, LINES, SCHEMAS, open},
 };
 
@@ -136,6 +136,10 @@ impl Both {
             if excused.contains(&(entity.clone(), local_id)) {
                 continue;
             }
+            // What a removal wrote over is no longer looked for, whoever won.
+            let removals =
+                shop.journal.removals.iter().filter(|(who, _)| self.is_of(who, entity, *id, local_id));
+            let removed = removals.map(|(_, at)| *at).max();
             let mut there: BTreeSet<u64> = BTreeSet::new();
             COLUMNS[entry.kind].iter().filter_map(|column| entry.fields.get(*column)).for_each(|value| {
                 serials_in(value, &mut there);
@@ -146,22 +150,29 @@ impl Both {
                 if !lines.insert(number) {
                     self.world.violated(format!("{entity} {id} has the line {number} twice"));
                 }
-                if shop.journal.removed.contains(&number) && !kept.contains(&number) {
+                let is_removed = shop.journal.removed.contains(&number) && removed.is_none();
+                if is_removed && !kept.contains(&number) {
                     self.world.violated(format!("the removal of line {number} of {entity} {id} vanished"));
                 }
                 serials_in(&line["rate"], &mut there);
             }
-            // What a removal wrote over is no longer looked for, whoever won.
-            let removals =
-                shop.journal.removals.iter().filter(|(who, _)| self.is_of(who, entity, *id, local_id));
-            let removed = removals.map(|(_, at)| *at).max();
             let known = shop.journal.behind(there.union(&lines).chain(&kept).copied().collect());
+            // A second row of a record whose create stayed in doubt for a minute gives way to the first one, and the later of
+            // two edits counts.
+            let of_second = |edit: &Edit| edit.who.local_id.is_some_and(|of| of != local_id);
+            let mut edits = shop.journal.edits.values();
+            let has_second =
+                edits.any(|edit| self.is_of(&edit.who, entity, *id, local_id) && of_second(edit));
             for (serial, edit) in &shop.journal.edits {
                 let is_removed = removed.is_some_and(|at| edit.at <= at);
-                if self.is_of(&edit.who, entity, *id, local_id) && !known.contains(serial) && !is_removed {
+                let is_excused = is_removed || has_second;
+                if self.is_of(&edit.who, entity, *id, local_id) && !known.contains(serial) && !is_excused {
                     let line = edit.field.strip_prefix("rate of ").and_then(|line| line.parse().ok());
                     let line = line.unwrap_or(*serial);
-                    if shop.journal.removed.contains(&line) || kept.contains(&line) && !lines.contains(&line)
+                    let journal = &shop.journal;
+                    if journal.removed.contains(&line)
+                        || journal.written_again.contains(&line)
+                        || kept.contains(&line) && !lines.contains(&line)
                     {
                         continue;
                     }

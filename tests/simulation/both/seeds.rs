@@ -10,7 +10,7 @@ use crate::world::Report;
 
 /// The number of seeds if `TDS_SIM_SEEDS` is not set.
 const SEEDS: u64 = 10_000;
-const HALVES: u64 = 2;
+const QUARTERS: u64 = 4;
 /// A planted bug must be found within this number of seeds.
 const WITHIN: u64 = 500;
 
@@ -37,9 +37,9 @@ fn run_seeds(
     None
 }
 
-fn half(number: u64) {
+fn quarter(number: u64) {
     if let Some(seed) = variable("TDS_SIM_BOTH") {
-        if seed % HALVES == number {
+        if seed % QUARTERS == number {
             let report = simulate(seed, None, true);
             report.lines.iter().for_each(|line| println!("{line}"));
             assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
@@ -47,7 +47,7 @@ fn half(number: u64) {
         return;
     }
     let (first, all) = (variable("TDS_SIM_FIRST").unwrap_or(0), variable("TDS_SIM_SEEDS").unwrap_or(SEEDS));
-    let count = all.div_ceil(HALVES);
+    let count = all.div_ceil(QUARTERS);
     let (began, mut counts) = (Instant::now(), BTreeMap::new());
     let violated = run_seeds(first + number * count, count, None, &mut counts);
     println!("{} seeds in {:.1?}", counts.get("simulations").copied().unwrap_or_default(), began.elapsed());
@@ -62,13 +62,23 @@ fn half(number: u64) {
 }
 
 #[test]
-fn no_seed_of_the_first_half_violates_an_invariant() {
-    half(0);
+fn no_seed_of_the_first_quarter_violates_an_invariant() {
+    quarter(0);
 }
 
 #[test]
-fn no_seed_of_the_second_half_violates_an_invariant() {
-    half(1);
+fn no_seed_of_the_second_quarter_violates_an_invariant() {
+    quarter(1);
+}
+
+#[test]
+fn no_seed_of_the_third_quarter_violates_an_invariant() {
+    quarter(2);
+}
+
+#[test]
+fn no_seed_of_the_fourth_quarter_violates_an_invariant() {
+    quarter(3);
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) struct Shop {
     pub(crate) journal: Journal,
     /// The records of which a push was settled.
     pub(crate) settled: BTreeSet<u64>,
-    /// When each process last read each record.
+    /// When a push of each process last read each record.
     pub(crate) read: BTreeMap<(u64, u64), OffsetDateTime>,
     last_id: u64,
     stocks: u64,

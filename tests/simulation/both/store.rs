@@ -130,6 +130,7 @@ impl Gated {
         let row = id.and_then(|id| self.inner.row(&push.entity, id));
         if let (Some(row), Some(_)) = (row, &push.base) {
             push.base = Some((row.raw, Shape::Detail));
+            push.earlier.clear();
         }
     }
 }
@@ -151,13 +152,16 @@ impl Outbox for Gated {
 
     async fn sending(&self, push: &Push, sending: &Sending) -> Result<()> {
         let mut sending = sending.clone();
-        sending.creates &= !self.has(Bug::DoubtForgotten);
+        sending.sent.creates &= !self.has(Bug::DoubtForgotten);
         if self.has(Bug::LosersForgotten) {
             sending.conflicts.clear();
         }
         if self.has(Bug::SentForgotten) {
-            sending.sent = Sent::default();
+            sending.sent = Sent { creates: sending.sent.creates, ..Sent::default() };
         }
+        self.world.note("sending", [push.local_id.cast_unsigned(), 0], || {
+            format!("{} {} {sending:?}", push.entity, push.local_id)
+        });
         self.process.call("sending", self.inner.sending(push, &sending)).await
     }
 

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::Pushing;
 use crate::{
+    error::Result,
     mirror::{FieldDifference, compare_rows},
     outbound::{
         ConflictPolicy, FieldConflict, LocalRecord, Mode, PRESENCE, Removed, Sending, Sent, Settled,
-        Settlement, Side, WriteError, recognize,
+        Settlement, Side, WriteError, differing,
     },
     queue::Outcome,
     record::{Content, Fields, Interval, Read, Record, RecordId, RecordKey, same_value},
@@ -37,7 +38,7 @@ impl Pushing<'_> {
             let read = self.read(&id).await?;
             match &read.content {
                 Content::Absent => {
-                    self.apply(read).await?;
+                    drop(self.apply(read).await?);
                     self.settle(&Settlement::new(Settled::Unchanged)).await?;
                     return Ok(Outcome::Unchanged);
                 }
@@ -47,11 +48,7 @@ impl Pushing<'_> {
                     let edits = self.edits_there(remote);
                     if !edits.is_empty() {
                         if let Some(settlement) = self.contested(remote) {
-                            let parks = settlement.settled == Settled::Parked;
-                            self.settle(&settlement).await?;
-                            if !parks {
-                                self.apply(read).await?;
-                            }
+                            self.keep(settlement, read).await?;
                             return Ok(Outcome::Unchanged);
                         }
                         overruled = edits;
@@ -60,7 +57,7 @@ impl Pushing<'_> {
             }
         }
         if !overruled.is_empty() {
-            let sending = Sending { creates: false, sent: Sent::default(), conflicts: overruled };
+            let sending = Sending { sent: Sent::default(), conflicts: overruled };
             handler.outbox.sending(push, &sending).await?;
         }
         let removed = handler.writer.remove(&record).await?;
@@ -70,7 +67,7 @@ impl Pushing<'_> {
             Removed::Gone => {
                 let now = handler.clock.now();
                 let key = RecordKey::new(push.entity.clone(), id);
-                self.apply(Read::whole(key, Interval { began: now, ended: now }, None)).await?;
+                drop(self.apply(Read::whole(key, Interval { began: now, ended: now }, None)).await?);
                 self.settle(&settlement).await?;
             }
             Removed::Kept => {
@@ -82,11 +79,29 @@ impl Pushing<'_> {
                 settlement.take.insert(PRESENCE.to_owned(), Value::Null);
                 self.settle(&settlement).await?;
                 if handler.source.is_some() {
-                    self.apply(self.read(&id).await?).await?;
+                    drop(self.apply(self.read(&id).await?).await?);
                 }
             }
         }
         Ok(Outcome::Applied)
+    }
+
+    /// Ends the push of a removal that does not happen: a person has to decide, or the source won.
+    async fn keep(&self, mut settlement: Settlement, read: Read) -> Result<()> {
+        if settlement.settled == Settled::Parked {
+            return self.settle(&settlement).await;
+        }
+        let (Some(record), Content::Present(remote)) = (&self.push.record, &read.content) else {
+            // The row is gone, so the sync state is forgotten, and the read writes the row anew.
+            self.settle(&settlement).await?;
+            return self.apply(read).await.map(drop);
+        };
+        // What the source has changed since was kept out of the row.
+        let (fields, rows) = differing(record, remote);
+        settlement.take.extend(fields);
+        settlement.take_rows.extend(rows);
+        settlement.accepted = self.apply(read).await?;
+        self.settle(&settlement).await
     }
 
     /// Returns the id of the record that a create in doubt has made; `None` if there is none.
@@ -130,12 +145,10 @@ impl Pushing<'_> {
     /// Returns what others edited at the source since the last common state, as conflicts that the removal has won. The
     /// status alone is no edit: a removal that the source refused sets it, and the process may have ended right after that.
     fn edits_there(&self, remote: &Record) -> Vec<FieldConflict> {
-        let Some(base) = self.base().filter(|_| self.push.mode.mode != Mode::TargetPrimary) else {
+        let common = self.common(&LocalRecord::new("", Fields::new()), remote);
+        let Some(base) = common.base.filter(|_| self.push.mode.mode != Mode::TargetPrimary) else {
             return Vec::new();
         };
-        let nothing = LocalRecord::new("", Fields::new());
-        let (base, _) =
-            recognize(&self.push.sent, &base, &nothing, remote, &|column| self.is_writable(column, true));
         if remote.version <= base.version {
             return Vec::new();
         }

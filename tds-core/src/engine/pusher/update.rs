@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Pushing;
+use super::{Pushing, Update};
 use crate::{
     error::Error,
     outbound::{
         ConflictPolicy, FieldConflict, LocalRecord, Merge, Mode, PRESENCE, Sending, Sent, Settled,
-        Settlement, Side, Stance, WriteError, column_of, merge, recognize,
+        Settlement, Side, Stance, WriteError, column_of, merge,
     },
     queue::Outcome,
     record::{Content, Read, Record, RecordId, same_value},
@@ -24,7 +24,10 @@ impl Pushing<'_> {
         let Content::Present(remote) = read.content.clone() else {
             return self.gone(read).await;
         };
-        let merge = self.merge(record, &remote);
+        let common = self.common(record, &remote);
+        let recognized = common.recognized(record);
+        let record = &common.record;
+        let merge = self.merge(common.base.as_ref(), record, &remote);
         let mut settlement = Settlement::new(Settled::Parked);
         settlement.conflicts.clone_from(&merge.conflicts);
         settlement.differences.clone_from(&merge.differences);
@@ -33,7 +36,8 @@ impl Pushing<'_> {
             return Ok(Outcome::Unchanged);
         }
         settlement.take.clone_from(&merge.take);
-        settlement.take_rows.clone_from(&merge.take_rows);
+        settlement.take_rows = recognized;
+        settlement.take_rows.extend(merge.take_rows.clone());
         let refused = self.refused(record, &remote);
         if merge.push.is_empty() {
             if !refused.is_empty() {
@@ -42,8 +46,9 @@ impl Pushing<'_> {
                 return Err(WriteError::Refused(Error::invalid(text)));
             }
             settlement.settled = Settled::Unchanged;
+            settlement.before = common.before(&settlement);
             if self.push.mode.mode != Mode::TargetPrimary {
-                self.apply(read).await?;
+                settlement.accepted = self.apply(read).await?;
             }
             self.settle(&settlement).await?;
             return Ok(Outcome::Unchanged);
@@ -51,16 +56,17 @@ impl Pushing<'_> {
         settlement.settled = Settled::Pushed;
         settlement.note = (!refused.is_empty()).then(|| refused.join("; "));
         let merged = merged(record, &remote, &merge);
-        let sent = Sent::of(&merged, Some(&merge.push));
-        // What is decided is kept with what is sent.
+        // What comes from the source is no change of the target, although it is sent as well.
+        let sent = Sent::of(record, Some(&merge.push));
         let conflicts = std::mem::take(&mut settlement.conflicts);
-        let sending = Sending { creates: false, sent, conflicts };
+        let sending = Sending { sent, conflicts };
         self.handler.outbox.sending(self.push, &sending).await?;
+        let update = Update { pushed: &merge.push, common: &common };
         let written = self.handler.writer.update(&merged, &merge.push).await?;
-        self.finish((&merged, Some(&merge.push)), written, settlement).await
+        self.finish((&merged, Some(update)), written, settlement).await
     }
 
-    fn merge(&self, record: &LocalRecord, remote: &Record) -> Merge {
+    fn merge(&self, base: Option<&Record>, record: &LocalRecord, remote: &Record) -> Merge {
         let push = self.push;
         let writable = |column: &str| self.is_writable(column, true);
         let decide = |field: &str, source: &Value| match push.decisions.get(field) {
@@ -77,7 +83,7 @@ impl Pushing<'_> {
         if push.mode.mode == Mode::TargetPrimary {
             // What was touched goes to the source, whatever it has. What others changed there stays, as drift. A record that
             // was never read leaves to the source what it has no value for.
-            let known = self.base().map(|_| remote);
+            let known = base.map(|_| remote);
             let mut merge = merge(known, record, remote, &stance);
             merge.take.retain(|column, _| !writable(column));
             merge.take_rows.clear();
@@ -88,13 +94,7 @@ impl Pushing<'_> {
             }
             return merge;
         }
-        match self.base() {
-            Some(base) => {
-                let (base, record) = recognize(&push.sent, &base, record, remote, &writable);
-                merge(Some(&base), &record, remote, &stance)
-            }
-            None => merge(None, record, remote, &stance),
-        }
+        merge(base, record, remote, &stance)
     }
 
     /// Returns why columns that were changed in the target are not written: their names and the reasons.
@@ -145,7 +145,7 @@ impl Pushing<'_> {
         });
         self.settle(&settlement).await?;
         if winner.is_some() {
-            self.apply(read).await?;
+            drop(self.apply(read).await?);
         }
         Ok(Outcome::Unchanged)
     }

@@ -67,14 +67,18 @@ impl State {
         known.row = Some(row.clone());
     }
 
-    /// Moves what programs changed in the other row of a record to the local row that stays.
+    /// Moves what programs changed in the other row of a record to the local row that stays, unless they changed that one
+    /// later.
     fn merge_other(&mut self, other: &LocalKey, key: &LocalKey) {
         let other_row = self.local_row(other).cloned();
+        let newest = self.outbound.open(key).map(|(_, entry)| entry.captured_at).max();
         for entry in self.outbound.entries.values_mut().filter(|entry| entry.key == *other) {
             entry.key = key.clone();
-            let Some(fields) = entry.fields.as_ref().filter(|_| entry.status == EntryStatus::Pending) else {
-                continue;
-            };
+            // The item that carries the change is about the other row.
+            entry.relayed = false;
+            let is_newer =
+                entry.status == EntryStatus::Pending && newest.is_none_or(|at| entry.captured_at > at);
+            let Some(fields) = entry.fields.as_ref().filter(|_| is_newer) else { continue };
             let (Some(from), Some(to)) = (&other_row, self.outbound.unlinked.get_mut(key)) else { continue };
             for name in fields {
                 if let Some(value) = from.fields.get(name) {

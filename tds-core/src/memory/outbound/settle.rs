@@ -1,24 +1,22 @@
 //! The end of a push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
 use super::{
     local_key,
-    state::{Kept, LocalKey},
+    state::{Kept, LocalKey, POLICY},
 };
 use crate::{
+    error::Result,
     memory::state::State,
     outbound::{
-        Conflict, ConflictId, ConflictStatus, EntryStatus, FieldConflict, OutboxId, PRESENCE, Push, Sending,
-        Settled, Settlement,
+        Conflict, ConflictId, ConflictStatus, Earlier, EntryStatus, FieldConflict, OutboxId, PRESENCE, Push,
+        Sending, Sent, Settled, Settlement, overtaken,
     },
-    record::same_value,
+    record::{ContentHash, same_value},
 };
-
-/// The decider of conflicts that no person decided.
-const POLICY: &str = "policy";
 
 impl Kept {
     /// Returns true if a person has to decide.
@@ -34,14 +32,18 @@ impl Kept {
 }
 
 impl State {
-    pub(super) fn settle_push(&mut self, push: &Push, settlement: &Settlement) {
+    pub(super) fn settle_push(&mut self, push: &Push, settlement: &Settlement) -> Result<()> {
         let key = local_key(push);
         let own: Vec<OutboxId> =
             self.outbound.open(&key).map(|(id, _)| id).filter(|id| push.changes.contains(id)).collect();
         if own.is_empty() {
-            return;
+            return Ok(());
         }
-        let is_withheld = self.take(push, settlement);
+        let is_other = settlement.accepted.is_some() && settlement.accepted != self.accepted(&key);
+        if is_other || self.outbound.decided(&key) != push.decided {
+            return Err(overtaken(push));
+        }
+        let withheld = self.take(push, settlement);
         if settlement.settled != Settled::Parked {
             self.close(&key);
         }
@@ -65,22 +67,36 @@ impl State {
             entry.note.clone_from(&settlement.note);
             entry.conflict = conflict.or(entry.conflict);
         }
-        let stays = settlement.settled == Settled::Parked || is_withheld;
-        if let Some(link) = self.outbound.links.get_mut(&key).filter(|_| !stays) {
+        let ends = settlement.settled != Settled::Parked;
+        let later = self.outbound.open(&key).filter(|(id, _)| !own.contains(id));
+        let later = later.map(|(_, entry)| entry).try_fold(BTreeSet::new(), |mut all, entry| {
+            all.extend(entry.fields.clone()?);
+            Some(all)
+        });
+        if let Some(link) = self.outbound.links.get_mut(&key).filter(|_| ends) {
             // What the mirror has accepted last is the base.
-            link.base = None;
-            link.sent.clear();
+            let is_kept = |name: &str| withheld.contains(name) && push.is_about(name);
+            link.earlier = Earlier::after(&link.earlier, push, later.as_ref());
+            link.kept = settlement.before.clone().only(is_kept);
+            link.sent = Sent::about(&link.sent, is_kept);
         }
+        Ok(())
     }
 
-    /// Writes what the source won, except where a later change was captured. Returns true if there was such a change.
-    fn take(&mut self, push: &Push, settlement: &Settlement) -> bool {
+    /// Returns what the mirror has accepted last of a record.
+    fn accepted(&self, key: &LocalKey) -> Option<ContentHash> {
+        self.records.get(&self.remote_key(key)?)?.state.as_ref()?.detail_hash.clone()
+    }
+
+    /// Writes what the source won, except where a later change was captured. Returns the columns and child tables that
+    /// were not written.
+    fn take(&mut self, push: &Push, settlement: &Settlement) -> BTreeSet<String> {
         let key = local_key(push);
         let is_free = |state: &Self, name: &str| !state.outbound.is_changed_beside(&key, &push.changes, name);
-        let mut is_withheld = false;
+        let mut withheld = BTreeSet::new();
         for (column, value) in &settlement.take {
             if !is_free(self, column) {
-                is_withheld = true;
+                withheld.insert(column.clone());
             } else if column == PRESENCE {
                 self.restore(&key);
             } else if let Some(row) = self.local_row_mut(&key) {
@@ -91,10 +107,10 @@ impl State {
             if is_free(self, table) {
                 self.set_local_rows(&key, table, rows.clone());
             } else {
-                is_withheld = true;
+                withheld.insert(table.clone());
             }
         }
-        is_withheld
+        withheld
     }
 
     /// Makes a removed row live again, or has it written anew by the next read.
@@ -110,7 +126,7 @@ impl State {
     pub(super) fn note_sending(&mut self, push: &Push, sending: &Sending) {
         let (key, now) = (local_key(push), self.now.0);
         let link = self.outbound.links.entry(key.clone()).or_default();
-        if sending.creates {
+        if sending.sent.creates {
             link.in_doubt_since = Some(now);
         }
         sending.sent.clone().remember(&mut link.sent);

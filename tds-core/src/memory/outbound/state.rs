@@ -8,10 +8,14 @@ use crate::{
     memory::{Row, earlier},
     mirror::{FieldDifference, MirrorSchema},
     outbound::{
-        CREATE_SETTLES, Conflict, ConflictId, EntityMode, EntryStatus, Mode, Operation, OutboxId, Sent, Side,
+        CREATE_SETTLES, Conflict, ConflictId, Earlier, EntityMode, EntryStatus, Mode, Operation, OutboxId,
+        Sent, Side, Values,
     },
     record::{EntityType, Fields, Payload, RecordId, RecordKey, Shape},
 };
+
+/// The decider of conflicts that no person decided.
+pub(super) const POLICY: &str = "policy";
 
 /// A local record: its entity type and its local id.
 pub(in crate::memory) type LocalKey = (EntityType, i64);
@@ -79,8 +83,10 @@ pub(super) struct LinkRow {
     pub(super) in_doubt_since: Option<OffsetDateTime>,
     /// A create of the local record made the record at the source.
     pub(super) was_created: bool,
-    /// What the source sent of the last common state, if the row no longer has it.
-    pub(super) base: Option<(Payload, Shape)>,
+    /// What the source sent of the last common state of what is pending, if the row no longer has it.
+    pub(super) earlier: Vec<Earlier>,
+    /// The values of the last common state that are in none of those.
+    pub(super) kept: Values,
     /// What was sent since that state.
     pub(super) sent: Vec<Sent>,
 }
@@ -204,6 +210,15 @@ impl OutboundState {
         self.open(&local).map(|(_, entry)| held(entry)).collect()
     }
 
+    /// Returns the number of conflicts of a record that persons have decided.
+    pub(super) fn decided(&self, key: &LocalKey) -> u64 {
+        let by_person = |kept: &&Kept| {
+            (&kept.shown.entity, kept.shown.local_id) == (&key.0, key.1)
+                && kept.shown.resolved_by.as_deref().is_some_and(|by| by != POLICY)
+        };
+        self.conflicts.values().filter(by_person).count() as u64
+    }
+
     /// Returns true if an open change other than these is about a column or a child table.
     pub(super) fn is_changed_beside(&self, key: &LocalKey, changes: &[OutboxId], name: &str) -> bool {
         self.open(key).any(|(id, entry)| !changes.contains(&id) && entry.names(name))
@@ -214,14 +229,20 @@ impl OutboundState {
         &mut self,
         key: &RecordKey,
         old: Option<(Payload, Shape)>,
-        held: bool,
+        scope: &Scope,
     ) {
         let Some(local_id) = self.local_id(key) else { return };
         let link = self.links.entry((key.entity.clone(), local_id)).or_default();
-        if !held {
-            link.base = None;
-        } else if link.base.is_none() {
-            link.base = old;
+        match (scope, old) {
+            (Scope::Except(held), Some((raw, shape))) if !held.is_empty() => {
+                let names = held.iter().try_fold(BTreeSet::new(), |mut all, held| {
+                    all.extend(held.fields.clone()?);
+                    Some(all)
+                });
+                Earlier { raw: raw.as_str().to_owned(), shape, names }.keep(&mut link.earlier, &link.kept);
+            }
+            (Scope::Except(held), _) if !held.is_empty() => {}
+            _ => link.earlier.clear(),
         }
     }
 }

@@ -25,10 +25,12 @@ use crate::{
     ids::ItemId,
     mirror::{Applied, MirrorSchema},
     outbound::{
-        ConflictPolicy, EntityMode, EntryStatus, FieldConflict, Mode, ModeChange, Outbox, OutboxEntry,
-        OutboxFilter, OutboxOperator, Push, Sending, Sent, Settled, Settlement, Side,
+        ConflictPolicy, Earlier, EntityMode, EntryStatus, FieldConflict, Mode, ModeChange, Outbox,
+        OutboxEntry, OutboxFilter, OutboxOperator, Push, Sending, Sent, Settled, Settlement, Side, Values,
     },
-    record::{Cause, EntityType, Fields, Origin, Payload, Read, RecordBuilder, RecordId, Shape},
+    record::{
+        Cause, Content, EntityType, Fields, Origin, Read, RecordBuilder, RecordId, Shape, content_hash,
+    },
 };
 
 const CUSTOMER_SCHEMA: MirrorSchema =
@@ -59,8 +61,9 @@ fn answered(read: Read) -> Read {
 /// Returns the create of a record, as it is about to be sent.
 fn creation(push: &Push) -> Sending {
     let record = push.record.clone().expect("a record to create");
-    let sent = Sent { fields: record.fields, children: record.children };
-    Sending { creates: true, sent, conflicts: Vec::new() }
+    let values = Values { fields: record.fields, children: record.children };
+    let sent = Sent { creates: true, values };
+    Sending { sent, conflicts: Vec::new() }
 }
 
 /// Returns a conflict of a column.
@@ -171,8 +174,12 @@ impl<'a> Outgoing<'a> {
 }
 
 /// Returns the name of a product in the base of a push.
-fn name_in(base: Option<&(Payload, Shape)>) -> Option<String> {
-    let body: Value = base?.0.parse().expect("JSON");
+/// Returns the name in the last common state.
+fn common_name(push: &Push) -> Option<String> {
+    let is_of_it = |state: &&Earlier| state.names.as_ref().is_none_or(|names| names.contains("name"));
+    let earlier = push.earlier.iter().find(is_of_it).map(|state| state.raw.as_str());
+    let raw = earlier.or(push.base.as_ref().map(|(raw, _)| raw.as_str()))?;
+    let body: Value = serde_json::from_str(raw).expect("JSON");
     body["fields"]["name"].as_str().map(str::to_owned)
 }
 

@@ -44,7 +44,7 @@ pub async fn a_parked_change_stays_pending_in_that_state(harness: &dyn Harness) 
     out.update(&PRODUCT_SCHEMA, local_id, json!({"sku": "L-1"})).await;
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
     assert_eq!(push.changes.len(), 2, "a newer change is pushed together with the parked one");
-    assert_eq!(name_in(push.base.as_ref()).as_deref(), Some("lamp"));
+    assert_eq!(common_name(&push).as_deref(), Some("lamp"));
 }
 
 pub async fn a_record_has_at_most_one_open_conflict(harness: &dyn Harness) {

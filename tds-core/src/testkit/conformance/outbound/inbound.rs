@@ -71,12 +71,33 @@ pub async fn the_first_write_over_pending_changes_keeps_the_base(harness: &dyn H
     for version in [3, 4] {
         out.mirrored(&version.to_string(), version).await;
         let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-        assert_eq!(name_in(push.base.as_ref()).as_deref(), Some("second"));
+        assert_eq!(common_name(&push).as_deref(), Some("second"));
     }
     out.pushed(&PRODUCT_SCHEMA, local_id).await;
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours again"})).await;
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-    assert_eq!(name_in(push.base.as_ref()).as_deref(), Some("4"), "what was accepted last is the base");
+    assert_eq!(common_name(&push).as_deref(), Some("4"), "what was accepted last is the base");
+}
+
+pub async fn what_no_change_is_about_has_the_newest_read_as_its_base(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"description": "ours"})).await;
+    out.mirrored("second", 2).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("second"), "the name is free");
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    assert_eq!(common_name(&push).as_deref(), Some("second"));
+    assert_eq!(
+        push.earlier.iter().map(|state| state.names.clone()).collect::<Vec<_>>(),
+        [names(["description"])]
+    );
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
+    for version in [3, 4] {
+        out.mirrored(&version.to_string(), version).await;
+        let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+        assert_eq!(common_name(&push).as_deref(), Some("second"), "it was changed over this name");
+        assert_eq!(push.earlier.len(), 2);
+    }
 }
 
 pub async fn a_deletion_at_the_source_waits_for_pending_changes(harness: &dyn Harness) {

@@ -79,6 +79,7 @@ pub async fn a_row_that_the_mirror_got_meanwhile_gives_way_to_the_local_row(harn
     let other = harness.local_id(&CUSTOMER_SCHEMA, "1").await.expect("a row");
     assert_ne!(other, local_id);
     let invoice = out.insert(&INVOICE_SCHEMA, json!({"number": "INV-1", "customer_id": other})).await;
+    out.outbox().sending(&push, &creation(&push)).await.expect("noted");
     out.outbox().linked(&push, &RecordId::new("1")).await.expect("linked");
     assert_eq!(harness.local_id(&CUSTOMER_SCHEMA, "1").await, Some(local_id));
     assert_eq!(harness.local_column(&CUSTOMER_SCHEMA, local_id, "name").await.as_deref(), Some("ours"));

@@ -17,13 +17,13 @@ pub async fn a_push_has_everything_that_is_pending_of_its_record(harness: &dyn H
     assert_eq!(push.mode.mode, Mode::Bidirectional);
     assert_eq!(push.link.remote_id, Some(RecordId::new("1")));
     assert!(push.link.in_doubt_since.is_none() && push.decisions.is_empty());
-    let record = push.record.expect("the row");
+    let record = push.record.clone().expect("the row");
     assert_eq!((&record.key, &record.remote_id), (&push.link.key, &push.link.remote_id));
     assert_eq!(
         (&record.fields["name"], &record.fields["description"]),
         (&json!("bright lamp"), &json!("ours"))
     );
-    assert_eq!(name_in(push.base.as_ref()).as_deref(), Some("lamp"), "the last common state");
+    assert_eq!(common_name(&push).as_deref(), Some("lamp"), "the last common state");
     assert_eq!(push.base.map(|base| base.1), Some(Shape::Detail));
 }
 
@@ -36,7 +36,7 @@ pub async fn a_push_of_a_document_has_its_child_rows(harness: &dyn Harness) {
     )
     .await;
     let push = out.loaded(&INVOICE_SCHEMA, invoice).await;
-    let record = push.record.expect("the row");
+    let record = push.record.clone().expect("the row");
     let mut lines: Vec<&Value> = record.children["invoice_lines"].iter().map(|line| &line["name"]).collect();
     lines.sort_by_key(|name| name.to_string());
     assert_eq!(lines, ["desk", "lamp"]);

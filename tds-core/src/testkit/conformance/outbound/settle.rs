@@ -43,7 +43,7 @@ pub async fn a_change_that_was_captured_during_a_push_stays_pending(harness: &dy
     assert_eq!(out.name(local_id).await.as_deref(), Some("ours again"), "the answer is older");
     out.settle(&push, &Settlement::new(Settled::Pushed)).await;
     let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-    assert_eq!((next.changes.len(), name_in(next.base.as_ref()).as_deref()), (1, Some("ours")));
+    assert_eq!((next.changes.len(), common_name(&next).as_deref()), (1, Some("ours")));
 }
 
 pub async fn what_was_sent_is_known_until_both_sides_agree(harness: &dyn Harness) {
@@ -52,14 +52,17 @@ pub async fn what_was_sent_is_known_until_both_sides_agree(harness: &dyn Harness
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
     let rows = vec![fields(json!({"id": 7, "quantity": 1.50, "name": "a line"}))];
     let sent = |name: &str| Sent {
-        fields: fields(json!({"name": name})),
-        children: [("lines".to_owned(), rows.clone())].into(),
+        creates: false,
+        values: Values {
+            fields: fields(json!({"name": name})),
+            children: [("lines".to_owned(), rows.clone())].into(),
+        },
     };
     let known = async || out.loaded(&PRODUCT_SCHEMA, local_id).await.sent;
     assert_eq!(known().await, []);
     for name in ["ours", "ours again", "ours"] {
         let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-        let sending = Sending { creates: false, sent: sent(name), conflicts: Vec::new() };
+        let sending = Sending { sent: sent(name), conflicts: Vec::new() };
         out.outbox().sending(&push, &sending).await.expect("noted");
     }
     assert_eq!(known().await, [sent("ours"), sent("ours again")], "a repetition is no other write");
@@ -68,14 +71,19 @@ pub async fn what_was_sent_is_known_until_both_sides_agree(harness: &dyn Harness
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours at last"})).await;
     let take = fields(json!({"name": "theirs"}));
     out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Pushed) }).await;
-    assert_eq!(known().await.len(), 2, "the base stays, so what was sent since stays known");
+    let of_name = |sent: Sent| Sent { values: Values { children: [].into(), ..sent.values }, ..sent };
+    assert_eq!(
+        known().await,
+        [of_name(sent("ours")), of_name(sent("ours again"))],
+        "about the name, the sides do not agree yet"
+    );
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
     out.settle(&push, &Settlement::new(Settled::Pushed)).await;
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "another"})).await;
     assert_eq!(known().await, []);
     for number in 0..20 {
         let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-        let sending = Sending { creates: false, sent: sent(&number.to_string()), conflicts: Vec::new() };
+        let sending = Sending { sent: sent(&number.to_string()), conflicts: Vec::new() };
         out.outbox().sending(&push, &sending).await.expect("noted");
     }
     let latest: Vec<Sent> = (20 - Sent::MOST..20).map(|number| sent(&number.to_string())).collect();
@@ -89,7 +97,7 @@ pub async fn what_a_decided_conflict_lost_is_kept_before_the_write_and_once(harn
     let lost = conflict("name", "lamp", "ours", "theirs", Some(Side::Target));
     for _ in 0..2 {
         let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-        let sending = Sending { creates: false, sent: Sent::default(), conflicts: vec![lost.clone()] };
+        let sending = Sending { sent: Sent::default(), conflicts: vec![lost.clone()] };
         out.outbox().sending(&push, &sending).await.expect("noted");
     }
     let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
@@ -121,7 +129,7 @@ pub async fn what_the_source_won_is_written(harness: &dyn Harness) {
     assert_eq!(out.load(&INVOICE_SCHEMA, invoice).await, None, "nothing of this was captured");
 }
 
-pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_the_base(harness: &dyn Harness) {
+pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_its_base(harness: &dyn Harness) {
     let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
     let local_id = out.mirrored("lamp", 1).await;
     out.update(&PRODUCT_SCHEMA, local_id, json!({"description": "ours"})).await;
@@ -130,10 +138,38 @@ pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_the_ba
     let answer = named("theirs", 2).fields(json!({"description": "ours"}));
     applied(harness, &PRODUCT_SCHEMA, answered(answer.read(at(20), at(21)))).await;
     let take = fields(json!({"name": "theirs"}));
-    out.settle(&push, &Settlement { take, ..Settlement::new(Settled::Pushed) }).await;
+    let before = Values { fields: fields(json!({"name": "lamp", "sku": null})), ..Values::default() };
+    out.settle(&push, &Settlement { take, before, ..Settlement::new(Settled::Pushed) }).await;
     assert_eq!(out.name(local_id).await.as_deref(), Some("ours too"));
     let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-    assert_eq!(name_in(next.base.as_ref()).as_deref(), Some("lamp"), "both sides changed the name since");
+    assert_eq!(common_name(&next).as_deref(), Some("theirs"), "about the rest, the sides agree");
+    assert_eq!(next.kept.fields, fields(json!({"name": "lamp"})), "both sides changed the name since");
+    out.settle(&next, &Settlement::new(Settled::Pushed)).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours at last"})).await;
+    assert_eq!(out.loaded(&PRODUCT_SCHEMA, local_id).await.kept, Values::default());
+}
+
+pub async fn a_settlement_by_a_record_that_is_not_the_newest_is_refused(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"description": "ours"})).await;
+    let push = out.loaded(&PRODUCT_SCHEMA, local_id).await;
+    let answer = |version: i64, name: &str| {
+        let record = named(name, version).fields(json!({"description": "ours"}));
+        answered(record.read(at(version * 10), at(version * 10 + 1)))
+    };
+    let hash = |read: &Read| match &read.content {
+        Content::Present(record) => Some(content_hash(record)),
+        Content::Absent => None,
+    };
+    let (first, second) = (answer(2, "lamp"), answer(3, "theirs"));
+    applied(harness, &PRODUCT_SCHEMA, first.clone()).await;
+    applied(harness, &PRODUCT_SCHEMA, second.clone()).await;
+    let by = |read: &Read| Settlement { accepted: hash(read), ..Settlement::new(Settled::Pushed) };
+    assert_eq!(kind(out.outbox().settle(&push, &by(&first)).await), ErrorKind::Conflict);
+    assert!(out.load(&PRODUCT_SCHEMA, local_id).await.is_some(), "the changes are pending");
+    out.settle(&push, &by(&second)).await;
+    assert_eq!(out.load(&PRODUCT_SCHEMA, local_id).await, None);
 }
 
 pub async fn a_settlement_of_an_earlier_epoch_is_refused(harness: &dyn Harness) {

@@ -1,0 +1,99 @@
+//! What both sides have in common: the base of a merge.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Pushing;
+use crate::{
+    outbound::{LocalRecord, Sent, Settlement, Values, recognize},
+    record::{Fields, Observed, Payload, Record, Shape, SourcePayload},
+};
+
+/// What both sides have in common.
+pub(super) struct Common {
+    /// The last common state; `None` if there is none.
+    pub(super) base: Option<Record>,
+    /// The rows of that state, without what earlier writes of the push have changed.
+    rows: BTreeMap<String, Vec<Fields>>,
+    /// The record of the target. Rows that an earlier write has created have the ids that the source gave them.
+    pub(super) record: LocalRecord,
+}
+
+impl Pushing<'_> {
+    /// Returns the base of the merge: the last common state, put together from what the source sent. A base that cannot be
+    /// decoded counts as no base.
+    pub(super) fn base(&self) -> Option<Record> {
+        let (json, shape) = self.push.base.clone()?;
+        let mut base = self.decoded(json, shape)?;
+        for earlier in self.push.earlier.iter().rev() {
+            let state = self.decoded(Payload::new(earlier.raw.as_str()), earlier.shape)?;
+            base.version = state.version;
+            let is_of_it = |name: &String| earlier.names.as_ref().is_none_or(|names| names.contains(name));
+            base.fields.retain(|name, _| !is_of_it(name));
+            base.fields.extend(state.fields.into_iter().filter(|(name, _)| is_of_it(name)));
+            base.volatile.retain(|name, _| !is_of_it(name));
+            base.volatile.extend(state.volatile.into_iter().filter(|(name, _)| is_of_it(name)));
+            base.children.retain(|name, _| !is_of_it(name));
+            base.children.extend(state.children.into_iter().filter(|(name, _)| is_of_it(name)));
+        }
+        base.fields.extend(self.push.kept.fields.clone());
+        base.children.extend(self.push.kept.children.clone());
+        Some(base)
+    }
+
+    /// Returns the state in which the first create may have made the record. What the source does not show may not have been written: a
+    /// create can take several calls.
+    fn created(&self, sent: &Sent, remote: &Record) -> Record {
+        let is_empty = |value: &Value| value.is_null() || value.as_str() == Some("");
+        let mut base = Record { version: None, ..remote.clone() };
+        base.volatile.clear();
+        base.fields.retain(|name, shown| !is_empty(shown) && self.is_writable(name, false));
+        base.fields.retain(|name, _| sent.values.fields.get(name).is_some_and(|sent| !is_empty(sent)));
+        for (name, value) in &mut base.fields {
+            value.clone_from(&sent.values.fields[name]);
+        }
+        base.children.retain(|table, _| sent.values.children.contains_key(table));
+        base.children.values_mut().for_each(Vec::clear);
+        base
+    }
+
+    fn decoded(&self, json: Payload, shape: Shape) -> Option<Record> {
+        let source = self.handler.source.as_ref()?;
+        let at = self.push.changed_at;
+        let payload = SourcePayload { shape, observed: Observed::Push(at), json };
+        source.decode(&payload).ok()
+    }
+
+    /// Returns what both sides have in common, as far as the source shows it. What the source shows as an earlier write of this
+    /// push sent it is no change of others.
+    pub(super) fn common(&self, record: &LocalRecord, remote: &Record) -> Common {
+        let sent = &self.push.sent;
+        let created = || sent.iter().find(|sent| sent.creates).map(|sent| self.created(sent, remote));
+        let Some(base) = self.base().or_else(created) else {
+            return Common { base: None, rows: BTreeMap::new(), record: record.clone() };
+        };
+        let is_taken = |column: &str| self.is_writable(column, true);
+        let rows = base.children.clone();
+        let (base, record) = recognize(sent, &base, record, remote, &is_taken);
+        Common { base: Some(base), rows, record }
+    }
+}
+
+impl Common {
+    /// Returns the base's values of what the source won.
+    pub(super) fn before(&self, settlement: &Settlement) -> Values {
+        let Some(base) = &self.base else { return Values::default() };
+        let value = |name: &String| base.fields.get(name).or_else(|| base.volatile.get(name));
+        let fields = settlement.take.keys().filter_map(|name| Some((name.clone(), value(name)?.clone())));
+        let rows = |table: &String| Some((table.clone(), self.rows.get(table)?.clone()));
+        Values { fields: fields.collect(), children: settlement.take_rows.keys().filter_map(rows).collect() }
+    }
+
+    /// Returns the child tables whose rows get ids that the source has given them.
+    pub(super) fn recognized(&self, record: &LocalRecord) -> BTreeMap<String, Vec<Fields>> {
+        let is_other = |(table, rows): &(&String, &Vec<Fields>)| record.children.get(*table) != Some(*rows);
+        let tables = self.record.children.iter().filter(is_other);
+        tables.map(|(table, rows)| (table.clone(), rows.clone())).collect()
+    }
+}
