@@ -50,6 +50,9 @@ const TABLES: [Table; 12] = [
     child("stock_levels", "product_zoho_id", "stock", "products"),
 ];
 
+/// The columns that depend on the database: local ids, and what the mirror keeps beside a record.
+const OWN: &str = "{id,raw,synced_at,customer_id,vendor_id,product_id,document_id,payment_id,price_list_id}";
+
 /// The live rows of each record of each table, without the columns that depend on how a record arrived.
 pub(crate) struct Mirror(BTreeMap<&'static str, BTreeMap<String, Vec<Value>>>);
 
@@ -60,7 +63,7 @@ impl Mirror {
             let sql = format!(
                 "SELECT COALESCE(jsonb_object_agg(id, rows), '{{}}')::text FROM (
                    SELECT t.{key} AS id, jsonb_agg(r.row ORDER BY r.row::text) AS rows FROM erp.{name} t
-                    CROSS JOIN LATERAL (SELECT to_jsonb(t) - 'id' - 'raw' - 'synced_at' AS row) r
+                    CROSS JOIN LATERAL (SELECT to_jsonb(t) - '{OWN}'::text[] AS row) r
                     WHERE EXISTS (SELECT FROM erp.{head} h WHERE h.zoho_id = t.{key} AND h.deleted_at IS NULL)
                     GROUP BY t.{key}) g"
             );

@@ -142,8 +142,18 @@ pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_its_ba
     out.settle(&push, &Settlement { take, before, ..Settlement::new(Settled::Pushed) }).await;
     assert_eq!(out.name(local_id).await.as_deref(), Some("ours too"));
     let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
-    assert_eq!(common_name(&next).as_deref(), Some("theirs"), "about the rest, the sides agree");
+    assert_eq!(common_name(&next).as_deref(), Some("lamp"), "the name was changed over this one");
+    assert_eq!(next.earlier[0].names, names(["name"]), "about the description, the sides agree");
+    assert_eq!(next.kept, Values::default());
+
+    // The name was about to be pushed when it was changed again.
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours again"})).await;
+    let take = fields(json!({"name": "theirs"}));
+    let before = Values { fields: fields(json!({"name": "lamp", "sku": null})), ..Values::default() };
+    out.settle(&next, &Settlement { take, before, ..Settlement::new(Settled::Pushed) }).await;
+    let next = out.loaded(&PRODUCT_SCHEMA, local_id).await;
     assert_eq!(next.kept.fields, fields(json!({"name": "lamp"})), "both sides changed the name since");
+    assert_eq!(next.earlier, []);
     out.settle(&next, &Settlement::new(Settled::Pushed)).await;
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours at last"})).await;
     assert_eq!(out.loaded(&PRODUCT_SCHEMA, local_id).await.kept, Values::default());
