@@ -7,7 +7,7 @@ use crate::{outbound::Outbox, shutdown::Shutdown};
 /// The maximum number of changes of one transaction.
 const BATCH: usize = 500;
 /// The longest wait for changes whose notification got lost.
-const POLL: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(15);
 /// The wait after the store could not be reached.
 const AGAIN: Duration = Duration::from_secs(2);
 
