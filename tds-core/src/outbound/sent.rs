@@ -169,7 +169,7 @@ fn recognize_rows<'a>(
             let of = id(row);
             base.iter().all(|before| id(before) != of) && known.iter().all(|(id, _)| Some(id) != of.as_ref())
         };
-        // Another write of the same row may have had its id, or was found.
+        // Another write of the same row may have had the id, or may have been found.
         let same = known.iter().find(|(_, other)| same_row(sent, other, counts)).map(|(id, _)| id.clone());
         let found = || shown.iter().find(|row| is_free(row) && is_same(sent, row, counts)).and_then(id);
         if let Some(id) = same.or_else(found) {
@@ -205,8 +205,8 @@ fn recognize_rows<'a>(
     }
 }
 
-/// Returns a row of the source as it was when it was first sent: with its id and what the source derives. `versions`: newest
-/// first.
+/// Returns a row of the source as it was when it was first sent: with its id and what the source derives. `versions`: the
+/// newest comes first.
 fn as_sent(versions: &[&Fields], shown: &Fields) -> Fields {
     let mut row = shown.clone();
     if let Some(first) = versions.last() {
@@ -248,7 +248,10 @@ pub(crate) fn is_respelled(sent: &Value, shown: &Value) -> bool {
         return true;
     }
     match (number(sent), number(shown)) {
-        (Some(sent), Some(shown)) => (sent - shown).abs() <= Decimal::new(5, 3),
+        (Some(sent), Some(shown)) => {
+            // Texts can be numbers of any size.
+            sent.checked_sub(shown).is_some_and(|difference| difference.abs() <= Decimal::new(5, 3))
+        }
         (None, None) => match (words(sent), words(shown)) {
             (Some(sent), Some(shown)) => sent == shown,
             _ => false,
@@ -268,7 +271,7 @@ fn number(value: &Value) -> Option<Decimal> {
     }
 }
 
-/// Returns the words of a text. Nothing is an empty text.
+/// Returns the words of a text. No value counts as an empty text.
 fn words(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some(String::new()),
@@ -301,6 +304,7 @@ mod tests {
             (json!(1), json!("one")),
             (json!(null), json!(0)),
             (json!(true), json!(false)),
+            (json!("-79228162514264337593543950335"), json!("79228162514264337593543950335")),
         ] {
             assert!(!is_respelled(&sent, &shown), "{sent} {shown}");
         }

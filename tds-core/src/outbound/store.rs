@@ -50,8 +50,8 @@ pub trait Outbox: Send + Sync {
     /// the change without the key.
     async fn load(&self, schema: &MirrorSchema, local_id: i64) -> Result<Option<Push>>;
 
-    /// Notes what is about to be sent, and keeps the conflicts that were decided: the same conflicts of the same changes
-    /// only once. [`Outbox::load`] returns what was sent until both sides have a common state again. From a create until
+    /// Notes what is about to be sent, and keeps the conflicts that were decided. A repetition keeps a conflict only
+    /// once. [`Outbox::load`] returns what was sent until both sides have a common state again. From a create until
     /// [`Outbox::linked`] or [`Outbox::not_created`], the record is in doubt.
     ///
     /// # Errors

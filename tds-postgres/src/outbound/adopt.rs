@@ -26,7 +26,7 @@ const AS_PROGRAM: [&str; 2] = ["SET LOCAL tds.origin = 'program'", "SET LOCAL td
 
 const DISCARD: &str = "
 UPDATE tds_outbox SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
-  note = 'the row was a second copy of a local row, which has the changed columns from here on'
+  note = 'the row was a second copy of a local row, which stays: of two changes of its columns, the later one counts'
  WHERE entity_type = $1 AND local_id = $2 AND status IN ('pending', 'conflict')
 ";
 

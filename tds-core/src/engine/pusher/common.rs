@@ -42,8 +42,8 @@ impl Pushing<'_> {
         Some(base)
     }
 
-    /// Returns the state in which the first create may have made the record. What the source does not show may not have been written: a
-    /// create can take several calls.
+    /// Returns the state in which the first create may have made the record. What the source does not show may not have been
+    /// written: a create can take several calls.
     fn created(&self, sent: &Sent, remote: &Record) -> Record {
         let is_empty = |value: &Value| value.is_null() || value.as_str() == Some("");
         let mut base = Record { version: None, ..remote.clone() };
@@ -65,8 +65,8 @@ impl Pushing<'_> {
         source.decode(&payload).ok()
     }
 
-    /// Returns what both sides have in common, as far as the source shows it. What the source shows as an earlier write of this
-    /// push sent it is no change of others.
+    /// Returns what both sides have in common, as far as the source shows it. What the source shows as an earlier write of
+    /// this push sent it is no change of others.
     pub(super) fn common(&self, record: &LocalRecord, remote: &Record) -> Common {
         let sent = &self.push.sent;
         let created = || sent.iter().find(|sent| sent.creates).map(|sent| self.created(sent, remote));
