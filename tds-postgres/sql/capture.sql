@@ -11,8 +11,9 @@
 -- * The functions run as their owner, because roles that write the mirror have no right to the outbox. A fixed search_path
 --   would cost as much as the rest of a trigger. So the functions that run for each row name the schema of everything,
 --   operators too, and only those that run once in a transaction have a search_path.
--- * Two settings that end with the transaction, or with a savepoint that is rolled back, remember what was found out: the
---   entity types that are captured (tds.captured), and the last record whose child rows were captured (tds.captured_rows).
+-- * Settings that end with the transaction, or with a savepoint that is rolled back, remember what was found out: whether an
+--   entity type is captured (tds.captured_invoices), and the last record whose child rows were captured, or need not be
+--   because the record was captured as a whole (tds.rows_of_invoice_lines).
 -- * New child rows are captured before they are written: the first row of a record is then captured before the next row of
 --   the same statement is looked at.
 -- * No trigger has a condition (WHEN): PostgreSQL would parse it once for each statement, which costs more than a call of the
@@ -47,14 +48,16 @@ $$;
 -- the guard, false.
 CREATE OR REPLACE FUNCTION tds_captures(entity text, changed_table text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
+  -- PostgreSQL evaluates an assignment faster than it executes PERFORM.
+  nothing text;
   settings record;
 BEGIN
   -- A change of the mode waits for the transactions that were captured under the mode before, and the other way round.
-  PERFORM pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext(entity));
+  nothing := pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext(entity));
   IF EXISTS (SELECT FROM tds_modes AS m WHERE m.entity_type = entity AND m.mode <> 'zoho_primary') THEN
-    PERFORM set_config('tds.captured', concat(current_setting('tds.captured', true), ' ', entity, ' '), true);
+    nothing := set_config('tds.captured_' || entity, 'on', true);
     -- Once for each entity type, and PostgreSQL sends the same notification of a transaction once.
-    PERFORM pg_notify('tds_work', '');
+    nothing := pg_notify('tds_work', '');
     RETURN true;
   END IF;
   SELECT s.write_guard, s.advice INTO settings FROM tds_capture_settings AS s;
@@ -66,14 +69,6 @@ BEGIN
     DETAIL = 'In this mode the tables show what Zoho has. TDS would not bring the change to Zoho, and would write over it.',
     HINT = concat_ws(' ', 'Change the record in Zoho, or change the mode of the entity type.', settings.advice);
 END
-$$;
-
--- Puts a change into the outbox. A change of the whole record has no fields.
-CREATE OR REPLACE FUNCTION tds_note_change(entity text, record_id bigint, remote_id text, what text, changed text[])
-RETURNS bigint LANGUAGE sql AS $$
-  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
-  VALUES (entity, record_id, remote_id, what, changed, CASE WHEN remote_id IS NULL THEN gen_random_uuid() END)
-  RETURNING id
 $$;
 
 -- Moves the captured changes to where the indexes of the outbox are, and makes one row of those of a record and
@@ -110,6 +105,7 @@ DECLARE
   head text := (SELECT t.head FROM tds_captured_tables() AS t WHERE t.entity_type = tds_push.entity_type);
   remote text;
   found_row boolean;
+  change bigint;
 BEGIN
   IF head IS NULL THEN
     RAISE EXCEPTION 'tds_push: found the entity type %; accepted: %', quote_nullable(entity_type),
@@ -133,7 +129,11 @@ BEGIN
   IF NOT tds_captures(entity_type, 'erp.' || head) THEN
     RETURN NULL;
   END IF;
-  RETURN tds_note_change(entity_type, local_id, remote, operation, NULL);
+  INSERT INTO tds_captured (entity_type, local_id, zoho_id, operation, key)
+  VALUES (tds_push.entity_type, tds_push.local_id, remote, tds_push.operation,
+    CASE WHEN remote IS NULL THEN gen_random_uuid() END)
+  RETURNING id INTO change;
+  RETURN change;
 END
 $$;
 

@@ -51,11 +51,13 @@ $$;
 CREATE OR REPLACE FUNCTION tds_keep_pairs(mirror_schema text, of_table text, pairs jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT COALESCE(string_agg(format($part$
     IF (%5$s) IS NOT NULL AND (%6$s) IS NULL THEN
+      origin := pg_catalog.current_setting('tds.origin', true);
       PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
       UPDATE %1$I.%2$I AS t SET %4$I = (SELECT h.zoho_id FROM %1$I.%7$I AS h WHERE h.id OPERATOR(pg_catalog.=) new.%3$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
       PERFORM pg_catalog.set_config('tds.origin', COALESCE(origin, ''), true);
     ELSIF (%6$s) IS NOT NULL AND (%5$s) IS NULL THEN
+      origin := pg_catalog.current_setting('tds.origin', true);
       PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
       UPDATE %1$I.%2$I AS t SET %3$I = (SELECT h.id FROM %1$I.%7$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) new.%4$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
@@ -66,16 +68,22 @@ CREATE OR REPLACE FUNCTION tds_keep_pairs(mirror_schema text, of_table text, pai
     FROM jsonb_array_elements(pairs) AS p
 $$;
 
+-- Returns the condition that the changes of an entity type are captured. It raises the error of the guard.
+CREATE OR REPLACE FUNCTION tds_is_captured(engine text, entity text, changed_table text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('(pg_catalog.current_setting(%L, true) OPERATOR(pg_catalog.=) ''on'') IS TRUE OR %I.tds_captures(%L, %L)',
+    'tds.captured_' || entity, engine, entity, changed_table)
+$$;
+
 -- Returns the trigger function of a head table.
-CREATE OR REPLACE FUNCTION tds_head_function(engine text, mirror_schema text, entity text, of_table text) RETURNS text
-LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION tds_head_function(engine text, mirror_schema text, entity text, of_table text, child text)
+RETURNS text LANGUAGE sql STABLE AS $$
   SELECT format($part$
 CREATE OR REPLACE FUNCTION %1$I.%3$I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $body$
 DECLARE
-  origin pg_catalog.text := pg_catalog.current_setting('tds.origin', true);
   changed pg_catalog.text;
+  origin pg_catalog.text;
 BEGIN
-  IF origin OPERATOR(pg_catalog.=) 'remote' THEN
+  IF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     -- A record that is deleted or comes back changes as a whole.
@@ -89,27 +97,32 @@ BEGIN
         RETURN NULL;
       END IF;
     END IF;
-  END IF;
-  IF pg_catalog.strpos(pg_catalog.concat(pg_catalog.current_setting('tds.captured', true)), %8$L) OPERATOR(pg_catalog.=) 0 THEN
-    IF NOT %1$I.tds_captures(%4$L, %7$L) THEN
-      RETURN NULL;
+  ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+    IF %8$s THEN
+      INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, key)
+      VALUES (%4$L, old.id, old.zoho_id, 'delete', CASE WHEN old.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);
     END IF;
-  END IF;
-  IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-    PERFORM %1$I.tds_note_change(%4$L, old.id, old.zoho_id, 'delete', NULL);
     RETURN NULL;
   END IF;
-  INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
-  VALUES (%4$L, new.id, new.zoho_id, CASE WHEN new.deleted_at IS NULL THEN 'upsert' ELSE 'delete' END,
-    pg_catalog.string_to_array(changed, E'\n'), CASE WHEN new.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);%9$s
+  IF %8$s THEN
+    INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
+    VALUES (%4$L, new.id, new.zoho_id, CASE WHEN new.deleted_at IS NULL THEN 'upsert' ELSE 'delete' END,
+      pg_catalog.string_to_array(changed, E'\n'), CASE WHEN new.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);%9$s%10$s
+  END IF;
   RETURN NULL;
 END
 $body$;
-CREATE OR REPLACE TRIGGER tds_capture AFTER INSERT OR UPDATE OR DELETE ON %2$I.%10$I FOR EACH ROW
+CREATE OR REPLACE TRIGGER tds_capture AFTER INSERT OR UPDATE OR DELETE ON %2$I.%11$I FOR EACH ROW
   EXECUTE FUNCTION %1$I.%3$I();$part$,
     engine, mirror_schema, 'tds_capture_' || of_table, entity, c.changes, c.own_changes, mirror_schema || '.' || of_table,
-    ' ' || entity || ' ', COALESCE(E'\n  IF TG_OP OPERATOR(pg_catalog.=) ''UPDATE'' THEN'
-      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n  END IF;', ''), of_table)
+    tds_is_captured(engine, entity, mirror_schema || '.' || of_table),
+    -- The entry of a record that changed as a whole stands for its child rows too.
+    CASE WHEN child IS NOT NULL THEN format($part$
+    IF changed IS NULL THEN
+      changed := pg_catalog.set_config('tds.rows_of_%s', new.id::pg_catalog.text, true);
+    END IF;$part$, child) END,
+    COALESCE(E'\n    IF TG_OP OPERATOR(pg_catalog.=) ''UPDATE'' THEN'
+      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n    END IF;', ''), of_table)
     FROM tds_columns_of(format('%I.%I', mirror_schema, of_table)::regclass) AS c
 $$;
 
@@ -120,66 +133,76 @@ LANGUAGE sql STABLE AS $$
   SELECT format($part$
 CREATE OR REPLACE FUNCTION %1$I.%4$I(local_id bigint, remote_id text) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
-  record_id bigint;
-  known_id text;
+  head record;
 BEGIN
-  IF strpos(concat(current_setting('tds.captured', true)), %6$L) > 0 OR tds_captures(%5$L, %7$L) THEN
-    SELECT h.id, h.zoho_id INTO record_id, known_id FROM %2$I.%8$I AS h
-     WHERE CASE WHEN local_id IS NULL THEN h.zoho_id = remote_id ELSE h.id = local_id END;
+  IF %6$s THEN
+    IF local_id IS NULL THEN
+      SELECT h.id, h.zoho_id INTO head FROM %2$I.%8$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) remote_id;
+    ELSE
+      SELECT h.id, h.zoho_id INTO head FROM %2$I.%8$I AS h WHERE h.id OPERATOR(pg_catalog.=) local_id;
+    END IF;
     -- Rows without a record: the record is captured as a whole when it is inserted.
-    IF record_id IS NULL THEN
+    IF head.id IS NULL THEN
       RETURN;
     END IF;
-    PERFORM tds_note_change(%5$L, record_id, known_id, 'upsert', ARRAY[%9$L]);
+    INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields, key)
+    VALUES (%5$L, head.id, head.zoho_id, 'upsert', ARRAY[%9$L],
+      CASE WHEN head.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);
   END IF;
-  PERFORM set_config('tds.captured_rows', concat(%10$L, local_id, ' ', remote_id), true);
+  PERFORM pg_catalog.set_config(%10$L, COALESCE(local_id::pg_catalog.text, pg_catalog.concat('=', remote_id)), true);
 END
 $body$;
-ALTER FUNCTION %1$I.%4$I(bigint, text) SET search_path = %1$I, pg_temp;
+CREATE OR REPLACE FUNCTION %1$I.%7$I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $body$
+BEGIN
+  IF %11$s THEN
+    RETURN new;
+  ELSIF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
+    RETURN new;
+  END IF;
+  PERFORM %1$I.%4$I(%12$s, new.%13$I);
+  RETURN new;
+END
+$body$;
 CREATE OR REPLACE FUNCTION %1$I.%3$I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $body$
 DECLARE
-  origin pg_catalog.text := pg_catalog.current_setting('tds.origin', true);
   owner record;
+  origin pg_catalog.text;
 BEGIN
-  IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-    IF origin OPERATOR(pg_catalog.=) 'remote' THEN
-      RETURN new;
-    ELSIF pg_catalog.concat(pg_catalog.current_setting('tds.captured_rows', true))
-         OPERATOR(pg_catalog.<>) pg_catalog.concat(%10$L, %11$s, ' ', new.%12$I) THEN
-      PERFORM %1$I.%4$I(%11$s, new.%12$I);
-    END IF;
-    RETURN new;
-  ELSIF origin OPERATOR(pg_catalog.=) 'remote' THEN
+  IF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-    IF pg_catalog.concat(%13$s) OPERATOR(pg_catalog.=) '' THEN
-      IF pg_catalog.concat(%14$s) OPERATOR(pg_catalog.<>) '' THEN
-        PERFORM %1$I.tds_captures(%5$L, %7$L);
+    IF pg_catalog.concat(%14$s) OPERATOR(pg_catalog.=) '' THEN
+      IF pg_catalog.concat(%15$s) OPERATOR(pg_catalog.<>) '' THEN
+        PERFORM %1$I.tds_captures(%5$L, %16$L);
       END IF;
       RETURN NULL;
     END IF;
-    IF pg_catalog.concat(pg_catalog.current_setting('tds.captured_rows', true))
-         OPERATOR(pg_catalog.<>) pg_catalog.concat(%10$L, %11$s, ' ', new.%12$I) THEN
-      PERFORM %1$I.%4$I(%11$s, new.%12$I);
+    IF (%11$s) IS NOT TRUE THEN
+      PERFORM %1$I.%4$I(%12$s, new.%13$I);
     END IF;
-    IF pg_catalog.concat(%15$s) OPERATOR(pg_catalog.<>) '' THEN
-      PERFORM %1$I.%4$I(%16$s, old.%12$I);
-    END IF;%17$s
+    IF pg_catalog.concat(%17$s) OPERATOR(pg_catalog.<>) '' THEN
+      PERFORM %1$I.%4$I(%18$s, old.%13$I);
+    END IF;%19$s
   ELSE
-    FOR owner IN SELECT DISTINCT %18$s AS local_id, %12$I AS remote_id FROM gone LOOP
+    FOR owner IN SELECT DISTINCT %20$s AS local_id, %13$I AS remote_id FROM gone LOOP
       PERFORM %1$I.%4$I(owner.local_id, owner.remote_id);
     END LOOP;
   END IF;
   RETURN NULL;
 END
 $body$;
-CREATE OR REPLACE TRIGGER zz_tds_capture BEFORE INSERT ON %2$I.%9$I FOR EACH ROW EXECUTE FUNCTION %1$I.%3$I();
+CREATE OR REPLACE TRIGGER zz_tds_capture BEFORE INSERT ON %2$I.%9$I FOR EACH ROW EXECUTE FUNCTION %1$I.%7$I();
 CREATE OR REPLACE TRIGGER tds_capture AFTER UPDATE ON %2$I.%9$I FOR EACH ROW EXECUTE FUNCTION %1$I.%3$I();
 CREATE OR REPLACE TRIGGER tds_capture_gone AFTER DELETE ON %2$I.%9$I REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
   EXECUTE FUNCTION %1$I.%3$I();$part$,
-    engine, mirror_schema, 'tds_capture_' || of_table, 'tds_touch_' || of_table, entity, ' ' || entity || ' ',
-    mirror_schema || '.' || of_table, head, of_table, of_table || ' ',
+    engine, mirror_schema, 'tds_capture_' || of_table, 'tds_touch_' || of_table, entity,
+    tds_is_captured(engine, entity, mirror_schema || '.' || of_table), 'tds_capture_new_' || of_table, head, of_table,
+    'tds.rows_of_' || of_table,
+    -- True if the last record whose rows were captured in this transaction is that of the row.
+    format('COALESCE(%s, pg_catalog.concat(''='', new.%I)) OPERATOR(pg_catalog.=) pg_catalog.current_setting(%L, true)',
+      COALESCE('new.' || quote_ident(local_owner) || '::pg_catalog.text', 'NULL'), zoho_owner, 'tds.rows_of_' || of_table),
     COALESCE('new.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), zoho_owner, c.changes, c.own_changes,
+    mirror_schema || '.' || of_table,
     concat_ws(', ', tds_if_changed(local_owner, 'bigint'::regtype, 'true'), tds_if_changed(zoho_owner, 'text'::regtype, 'true')),
     COALESCE('old.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), tds_keep_pairs(mirror_schema, of_table, c.pairs),
     COALESCE(quote_ident(local_owner), 'NULL::pg_catalog.int8'))
@@ -198,8 +221,7 @@ BEGIN
   FOR t IN
     SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
      WHERE p.pronamespace = to_regnamespace(quote_ident(engine)) AND pg_has_role(p.proowner, 'USAGE')
-       AND p.proname IN ('tds_captured_tables', 'tds_captures', 'tds_note_change', 'tds_push',
-                         'tds_adjust_stock', 'tds_capture_levels')
+       AND p.proname IN ('tds_captured_tables', 'tds_captures', 'tds_push', 'tds_adjust_stock', 'tds_capture_levels')
        AND p.proconfig IS DISTINCT FROM ARRAY[path]
   LOOP
     EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', t.name, engine);
@@ -211,7 +233,7 @@ BEGIN
            ARRAY(SELECT g.tgname::text FROM pg_trigger AS g WHERE g.tgrelid = c.oid) AS present
       FROM pg_class AS c
       CROSS JOIN LATERAL (
-        SELECT tds_head_function(engine, mirror_schema, x.entity_type, x.head) AS made, 'tds_capture_' || x.head AS function_name,
+        SELECT tds_head_function(engine, mirror_schema, x.entity_type, x.head, x.child) AS made, 'tds_capture_' || x.head AS function_name,
                '{tds_capture}'::text[] AS triggers
           FROM tds_captured_tables() AS x WHERE x.head = c.relname
         UNION ALL

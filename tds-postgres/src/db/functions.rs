@@ -139,9 +139,9 @@ mod tests {
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("capture", 1, "1dcc4c086e7e"),
+        ("capture", 1, "383d15aad9a5"),
         ("capture_stock", 1, "7dec2f4d30be"),
-        ("capture_tables", 1, "0161be4e74b5"),
+        ("capture_tables", 1, "5c02aaed0933"),
         ("close", 5, "a6fc1eec70ab"),
     ];
 

@@ -264,7 +264,6 @@ async fn a_role_without_any_right_to_the_engine_is_captured_and_gains_nothing() 
     assert_eq!(seen, 3);
     for closed in [
         "SELECT FROM engine.tds_outbox",
-        "SELECT engine.tds_note_change('products', 1, NULL, 'upsert', NULL)",
         "SELECT engine.tds_collect_changes()",
         "DELETE FROM engine.tds_captured",
     ] {
