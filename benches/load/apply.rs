@@ -46,9 +46,9 @@ pub(crate) async fn run(report: &mut Report) {
     for _ in 0..ROUNDS {
         let url = cluster.migrated().await;
         let database = cluster::database(&url, 10).await;
-        accept_all(&database).await;
+        accept_all(&database, &PRODUCTS, (0..RECORDS).map(|id| webhooks::body(id, 0))).await;
         let records = i64::try_from(RECORDS).expect("small");
-        ours.push(work::work(&database, handler(&database), records).await);
+        ours.push(work::work(&database, handler(&database, &PRODUCTS), records).await);
         let applied = "SELECT count(*) FROM tds_inbox_events e WHERE outcome = 'applied' AND EXISTS (
             SELECT FROM erp.products p WHERE p.zoho_id = e.entity_id AND p.sku LIKE 'CBL-%')";
         assert_eq!(count(&url, applied).await, records, "every webhook became a row");
@@ -63,26 +63,31 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Returns the handler of products as Zoho has them. The handler makes no call to Zoho.
-fn handler(database: &Database) -> Arc<dyn BatchHandler> {
+/// Returns the handler of an entity type as Zoho has it. The handler makes no call to Zoho.
+pub(crate) fn handler(database: &Database, entity: &EntityType) -> Arc<dyn BatchHandler> {
     let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
-    Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock)))
+    Arc::new(MirrorHandler::new(source(entity), mirror, Arc::new(SystemClock)))
 }
 
-/// Returns the source of products. Its client is never used for a call.
-pub(crate) fn products() -> Arc<dyn Source> {
+/// Returns the source of an entity type. Its client is never used for a call.
+pub(crate) fn source(entity: &EntityType) -> Arc<dyn Source> {
     let config = ZohoConfig::new("client", "secret", "token", "60001", DataCenter::Us);
     let client = ZohoClient::new(config, Arc::new(SystemClock)).expect("a client");
     let mut sources = tds_zoho::sources(&client).into_iter();
-    sources.find(|source| source.schema().entity == PRODUCTS).expect("products")
+    sources.find(|source| source.schema().entity == *entity).expect("the entity type")
 }
 
-async fn accept_all(database: &Database) {
+/// Stores webhooks with these bodies, as the server does. Returns when all are stored.
+pub(crate) async fn accept_all(
+    database: &Database,
+    entity: &'static EntityType,
+    bodies: impl Iterator<Item = String>,
+) {
     let store = PgStore::new(database.clone(), StoreSettings::default());
     let mut senders = JoinSet::new();
-    for id in 0..RECORDS {
+    for body in bodies {
         let store = store.clone();
-        senders.spawn(async move { store.accept(event(id)).await.expect("accepted") });
+        senders.spawn(async move { store.accept(event(entity, body)).await.expect("accepted") });
         if senders.len() >= 1_000 {
             senders.join_next().await;
         }
@@ -91,10 +96,9 @@ async fn accept_all(database: &Database) {
     store.shutdown().await;
 }
 
-fn event(id: u64) -> NewEvent {
-    let body = webhooks::body(id, 0);
+fn event(entity: &'static EntityType, body: String) -> NewEvent {
     let received = Received {
-        entity: &PRODUCTS,
+        entity,
         event_type: "updated",
         organization_id: "60001",
         at: datetime!(2026-11-24 12:00 UTC),
@@ -104,7 +108,7 @@ fn event(id: u64) -> NewEvent {
     NewEvent {
         event_id: parsed.identity,
         source_type: "zoho".to_owned(),
-        entity_type: PRODUCTS.clone(),
+        entity_type: entity.clone(),
         entity_id: parsed.entity_id,
         event_type: "updated".to_owned(),
         raw_payload: body.into_bytes(),

@@ -24,7 +24,7 @@ use tds_postgres::{PgMirror, PgStore, StoreSettings};
 use tokio::{process::Command, time::Instant};
 
 use crate::{
-    apply::products,
+    apply,
     cluster::{self, Cluster, count},
     report::{Report, say},
     server::memory_mb,
@@ -77,7 +77,7 @@ pub(crate) async fn child(url: &str, records: &str) {
     let store = PgStore::new(database.clone(), StoreSettings::default());
     let stores = Stores::new(&store, PgMirror::new(database.clone()));
     let source: Arc<dyn Source> =
-        Arc::new(MadeUp { products: products(), records: records.parse().expect("a number") });
+        Arc::new(MadeUp { products: apply::source(&PRODUCTS), records: records.parse().expect("a number") });
     let run = store.create(request()).await.expect("a run");
     let engine = Engine::builder(stores).source(source).start();
     loop {

@@ -18,6 +18,7 @@ mod pushes;
 mod report;
 mod scale;
 mod server;
+mod sizing;
 mod webhooks;
 mod work;
 
@@ -78,6 +79,9 @@ async fn all(names: &[&str], report: &mut Report) {
     }
     if wanted("capture") {
         capture::run(report).await;
+    }
+    if wanted("sizing") {
+        sizing::run(report).await;
     }
 }
 
