@@ -5,7 +5,8 @@
 -- table, with the columns that the table has now, and its triggers. If they are what they have to be, nothing is executed
 -- and no lock is taken.
 --
--- The writes of TDS itself set tds.origin to 'remote' in their transaction, and no trigger catches them.
+-- The writes of TDS itself set tds.origin to 'remote erp' in their transaction, and no trigger of this mirror catches them.
+-- The value 'remote' is for operators and counts for the mirrors of all organizations.
 --
 -- The triggers run for every row that the ERP writes, so their cost matters more than their beauty:
 -- * The functions run as their owner, because roles that write the mirror have no right to the outbox. A fixed search_path
@@ -13,6 +14,7 @@
 --   operators too, and only those that run once in a transaction have a search_path.
 -- * Two settings that end with the transaction, or with a savepoint that is rolled back, remember what was found out: the
 --   entity types that are captured (tds.captured), and the last record whose child rows were captured (tds.captured_rows).
+--   Both name the engine's schema, because a transaction may write the mirrors of several organizations.
 -- * New child rows are captured before they are written: the first row of a record is then captured before the next row of
 --   the same statement is looked at.
 -- * No trigger has a condition (WHEN): PostgreSQL would parse it once for each statement, which costs more than a call of the
@@ -50,11 +52,11 @@ DECLARE
   settings record;
 BEGIN
   -- A change of the mode waits for the transactions that were captured under the mode before, and the other way round.
-  PERFORM pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext(entity));
+  PERFORM pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext(entity));
   IF EXISTS (SELECT FROM tds_modes AS m WHERE m.entity_type = entity AND m.mode <> 'zoho_primary') THEN
-    PERFORM set_config('tds.captured', concat(current_setting('tds.captured', true), ' ', entity, ' '), true);
+    PERFORM set_config('tds.captured', concat(current_setting('tds.captured', true), ' ', current_schema(), '.', entity, ' '), true);
     -- Once for each entity type, and PostgreSQL sends the same notification of a transaction once.
-    PERFORM pg_notify('tds_work', '');
+    PERFORM pg_notify(tds_own('tds_work'), '');
     RETURN true;
   END IF;
   SELECT s.write_guard, s.advice INTO settings FROM tds_capture_settings AS s;
@@ -139,7 +141,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION tds_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF current_setting('tds.origin', true) = 'remote' THEN
+  IF current_setting('tds.origin', true) IN ('remote', 'remote ' || TG_TABLE_SCHEMA) THEN
     RETURN NULL;
   END IF;
   RAISE EXCEPTION '%.% cannot be emptied by TRUNCATE, because TDS would not know which records are gone',

@@ -51,18 +51,18 @@ $$;
 CREATE OR REPLACE FUNCTION tds_keep_pairs(mirror_schema text, of_table text, pairs jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT COALESCE(string_agg(format($part$
     IF (%5$s) IS NOT NULL AND (%6$s) IS NULL THEN
-      PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
+      PERFORM pg_catalog.set_config('tds.origin', %8$L, true);
       UPDATE %1$I.%2$I AS t SET %4$I = (SELECT h.zoho_id FROM %1$I.%7$I AS h WHERE h.id OPERATOR(pg_catalog.=) new.%3$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
       PERFORM pg_catalog.set_config('tds.origin', COALESCE(origin, ''), true);
     ELSIF (%6$s) IS NOT NULL AND (%5$s) IS NULL THEN
-      PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
+      PERFORM pg_catalog.set_config('tds.origin', %8$L, true);
       UPDATE %1$I.%2$I AS t SET %3$I = (SELECT h.id FROM %1$I.%7$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) new.%4$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
       PERFORM pg_catalog.set_config('tds.origin', COALESCE(origin, ''), true);
     END IF;$part$,
       mirror_schema, of_table, p ->> 0, p ->> 1, tds_if_changed(p ->> 0, 'bigint'::regtype, 'true'),
-      tds_if_changed(p ->> 1, 'text'::regtype, 'true'), tds_referred_table(of_table, p ->> 0)), ''), '')
+      tds_if_changed(p ->> 1, 'text'::regtype, 'true'), tds_referred_table(of_table, p ->> 0), 'remote ' || mirror_schema), ''), '')
     FROM jsonb_array_elements(pairs) AS p
 $$;
 
@@ -75,7 +75,7 @@ DECLARE
   origin pg_catalog.text := pg_catalog.current_setting('tds.origin', true);
   changed pg_catalog.text;
 BEGIN
-  IF origin OPERATOR(pg_catalog.=) 'remote' THEN
+  IF origin OPERATOR(pg_catalog.=) 'remote' OR origin OPERATOR(pg_catalog.=) %11$L THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     -- A record that is deleted or comes back changes as a whole.
@@ -108,8 +108,9 @@ $body$;
 CREATE OR REPLACE TRIGGER tds_capture AFTER INSERT OR UPDATE OR DELETE ON %2$I.%10$I FOR EACH ROW
   EXECUTE FUNCTION %1$I.%3$I();$part$,
     engine, mirror_schema, 'tds_capture_' || of_table, entity, c.changes, c.own_changes, mirror_schema || '.' || of_table,
-    ' ' || entity || ' ', COALESCE(E'\n  IF TG_OP OPERATOR(pg_catalog.=) ''UPDATE'' THEN'
-      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n  END IF;', ''), of_table)
+    format(' %s.%s ', engine, entity), COALESCE(E'\n  IF TG_OP OPERATOR(pg_catalog.=) ''UPDATE'' THEN'
+      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n  END IF;', ''), of_table,
+    'remote ' || mirror_schema)
     FROM tds_columns_of(format('%I.%I', mirror_schema, of_table)::regclass) AS c
 $$;
 
@@ -142,14 +143,14 @@ DECLARE
   owner record;
 BEGIN
   IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-    IF origin OPERATOR(pg_catalog.=) 'remote' THEN
+    IF origin OPERATOR(pg_catalog.=) 'remote' OR origin OPERATOR(pg_catalog.=) %19$L THEN
       RETURN new;
     ELSIF pg_catalog.concat(pg_catalog.current_setting('tds.captured_rows', true))
          OPERATOR(pg_catalog.<>) pg_catalog.concat(%10$L, %11$s, ' ', new.%12$I) THEN
       PERFORM %1$I.%4$I(%11$s, new.%12$I);
     END IF;
     RETURN new;
-  ELSIF origin OPERATOR(pg_catalog.=) 'remote' THEN
+  ELSIF origin OPERATOR(pg_catalog.=) 'remote' OR origin OPERATOR(pg_catalog.=) %19$L THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     IF pg_catalog.concat(%13$s) OPERATOR(pg_catalog.=) '' THEN
@@ -177,12 +178,12 @@ CREATE OR REPLACE TRIGGER zz_tds_capture BEFORE INSERT ON %2$I.%9$I FOR EACH ROW
 CREATE OR REPLACE TRIGGER tds_capture AFTER UPDATE ON %2$I.%9$I FOR EACH ROW EXECUTE FUNCTION %1$I.%3$I();
 CREATE OR REPLACE TRIGGER tds_capture_gone AFTER DELETE ON %2$I.%9$I REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
   EXECUTE FUNCTION %1$I.%3$I();$part$,
-    engine, mirror_schema, 'tds_capture_' || of_table, 'tds_touch_' || of_table, entity, ' ' || entity || ' ',
-    mirror_schema || '.' || of_table, head, of_table, of_table || ' ',
+    engine, mirror_schema, 'tds_capture_' || of_table, 'tds_touch_' || of_table, entity, format(' %s.%s ', engine, entity),
+    mirror_schema || '.' || of_table, head, of_table, format('%s.%s ', engine, of_table),
     COALESCE('new.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), zoho_owner, c.changes, c.own_changes,
     concat_ws(', ', tds_if_changed(local_owner, 'bigint'::regtype, 'true'), tds_if_changed(zoho_owner, 'text'::regtype, 'true')),
     COALESCE('old.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), tds_keep_pairs(mirror_schema, of_table, c.pairs),
-    COALESCE(quote_ident(local_owner), 'NULL::pg_catalog.int8'))
+    COALESCE(quote_ident(local_owner), 'NULL::pg_catalog.int8'), 'remote ' || mirror_schema)
     FROM tds_columns_of(format('%I.%I', mirror_schema, of_table)::regclass) AS c
 $$;
 
