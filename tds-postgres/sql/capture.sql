@@ -5,15 +5,17 @@
 -- table, with the columns that the table has now, and its triggers. If they are what they have to be, nothing is executed
 -- and no lock is taken.
 --
--- The writes of TDS itself set tds.origin to 'remote' in their transaction, and no trigger catches them.
+-- The writes of TDS itself set tds.origin to 'remote erp' in their transaction, and no trigger of this mirror catches them.
+-- The value 'remote' is for operators and counts for the mirrors of all organizations.
 --
 -- The triggers run for every row that the ERP writes, so their cost matters more than their beauty:
 -- * The functions run as their owner, because roles that write the mirror have no right to the outbox. A fixed search_path
 --   would cost as much as the rest of a trigger. So the functions that run for each row name the schema of everything,
 --   operators too, and only those that run once in a transaction have a search_path.
 -- * Settings that end with the transaction, or with a savepoint that is rolled back, remember what was found out: whether an
---   entity type is captured (tds.captured_invoices), and the last record whose child rows were captured, or need not be
---   because the record was captured as a whole (tds.rows_of_invoice_lines).
+--   entity type is captured, and the last record whose child rows were captured, or need not be because the record was
+--   captured as a whole. Their names depend on the engine's schema, because a transaction may write the mirrors of several
+--   organizations.
 -- * New child rows are captured before they are written: the first row of a record is then captured before the next row of
 --   the same statement is looked at.
 -- * No trigger has a condition (WHEN): PostgreSQL would parse it once for each statement, which costs more than a call of the
@@ -44,6 +46,11 @@ RETURNS TABLE (entity_type text, head text, child text, local_owner text, zoho_o
     ('locations', 'locations', NULL, NULL, NULL)
 $$;
 
+-- Returns the name of a setting of the triggers that belong to an engine's schema.
+CREATE OR REPLACE FUNCTION tds_setting(engine text, name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('tds.%s_%s', name, left(md5(engine), 8))
+$$;
+
 -- Returns true if changes of the entity type are captured. In the mode zoho_primary the change is an error, or, without
 -- the guard, false.
 CREATE OR REPLACE FUNCTION tds_captures(entity text, changed_table text) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -53,11 +60,11 @@ DECLARE
   settings record;
 BEGIN
   -- A change of the mode waits for the transactions that were captured under the mode before, and the other way round.
-  nothing := pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext(entity));
+  nothing := pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext(entity));
   IF EXISTS (SELECT FROM tds_modes AS m WHERE m.entity_type = entity AND m.mode <> 'zoho_primary') THEN
-    nothing := set_config('tds.captured_' || entity, 'on', true);
+    nothing := set_config(tds_setting(current_schema(), 'captured_' || entity), 'on', true);
     -- Once for each entity type, and PostgreSQL sends the same notification of a transaction once.
-    nothing := pg_notify('tds_work', '');
+    nothing := pg_notify(tds_own('tds_work'), '');
     RETURN true;
   END IF;
   SELECT s.write_guard, s.advice INTO settings FROM tds_capture_settings AS s;
@@ -139,7 +146,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION tds_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF current_setting('tds.origin', true) = 'remote' THEN
+  IF current_setting('tds.origin', true) IN ('remote', 'remote ' || TG_TABLE_SCHEMA) THEN
     RETURN NULL;
   END IF;
   RAISE EXCEPTION '%.% cannot be emptied by TRUNCATE, because TDS would not know which records are gone',

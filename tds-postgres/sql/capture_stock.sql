@@ -10,8 +10,10 @@ CREATE OR REPLACE FUNCTION tds_adjust_stock(product text, place text, difference
 DECLARE
   -- The adjustments of this transaction: by location, the id and the number of lines.
   known jsonb := COALESCE(NULLIF(current_setting('tds.adjustments', true), ''), '{}')::jsonb;
-  adjustment bigint := known -> place -> 0;
-  lines integer := known -> place -> 1;
+  -- A transaction may change the mirrors of several organizations.
+  spot text := concat(current_schema(), ' ', place);
+  adjustment bigint := known -> spot -> 0;
+  lines integer := known -> spot -> 1;
 BEGIN
   UPDATE erp.stock_adjustment_lines AS l SET quantity_adjusted = l.quantity_adjusted + difference
    WHERE l.document_id = adjustment AND l.product_zoho_id = product;
@@ -20,7 +22,7 @@ BEGIN
     DELETE FROM erp.stock_adjustment_lines AS l WHERE l.document_id = adjustment AND l.quantity_adjusted = 0;
     IF NOT EXISTS (SELECT FROM erp.stock_adjustment_lines AS l WHERE l.document_id = adjustment) THEN
       DELETE FROM erp.stock_adjustments AS a WHERE a.id = adjustment;
-      PERFORM set_config('tds.adjustments', (known - place)::text, true);
+      PERFORM set_config('tds.adjustments', (known - spot)::text, true);
     END IF;
     RETURN;
   END IF;
@@ -34,7 +36,7 @@ BEGIN
   INSERT INTO erp.stock_adjustment_lines (document_id, position, product_zoho_id, product_id, quantity_adjusted, location_zoho_id)
   VALUES (adjustment, lines + 1, product, (SELECT p.id FROM erp.products AS p WHERE p.zoho_id = product), difference,
     NULLIF(place, ''));
-  PERFORM set_config('tds.adjustments', jsonb_set(known, ARRAY[place], jsonb_build_array(adjustment, lines + 1))::text, true);
+  PERFORM set_config('tds.adjustments', jsonb_set(known, ARRAY[spot], jsonb_build_array(adjustment, lines + 1))::text, true);
 END
 $$;
 
@@ -44,7 +46,7 @@ CREATE OR REPLACE FUNCTION tds_capture_levels() RETURNS trigger LANGUAGE plpgsql
 DECLARE
   before numeric := 0;
 BEGIN
-  IF current_setting('tds.origin', true) = 'remote' OR TG_OP = 'UPDATE' AND new IS NOT DISTINCT FROM old THEN
+  IF current_setting('tds.origin', true) IN ('remote', 'remote ' || TG_TABLE_SCHEMA) OR TG_OP = 'UPDATE' AND new IS NOT DISTINCT FROM old THEN
     RETURN NULL;
   ELSIF NOT tds_captures('stock', 'erp.stock_levels') OR TG_OP = 'DELETE' THEN
     RETURN NULL;

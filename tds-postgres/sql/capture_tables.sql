@@ -46,32 +46,39 @@ CREATE OR REPLACE FUNCTION tds_referred_table(of_table text, local_column text) 
     WHEN 'price_list_id' THEN 'price_lists' END
 $$;
 
+-- Returns the condition that TDS itself writes to the mirror, or an operator who says so.
+CREATE OR REPLACE FUNCTION tds_is_remote(mirror_schema text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT format('pg_catalog.current_setting(''tds.origin'', true) OPERATOR(pg_catalog.=) ANY (%L::pg_catalog.text[])',
+    ARRAY['remote', 'remote ' || mirror_schema])
+$$;
+
 -- Returns statements that keep both ids of a reference in step when a program changes one of them. The other id is NULL if
 -- it is not known yet, until TDS fills it in.
 CREATE OR REPLACE FUNCTION tds_keep_pairs(mirror_schema text, of_table text, pairs jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT COALESCE(string_agg(format($part$
     IF (%5$s) IS NOT NULL AND (%6$s) IS NULL THEN
       origin := pg_catalog.current_setting('tds.origin', true);
-      PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
+      PERFORM pg_catalog.set_config('tds.origin', %8$L, true);
       UPDATE %1$I.%2$I AS t SET %4$I = (SELECT h.zoho_id FROM %1$I.%7$I AS h WHERE h.id OPERATOR(pg_catalog.=) new.%3$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
       PERFORM pg_catalog.set_config('tds.origin', COALESCE(origin, ''), true);
     ELSIF (%6$s) IS NOT NULL AND (%5$s) IS NULL THEN
       origin := pg_catalog.current_setting('tds.origin', true);
-      PERFORM pg_catalog.set_config('tds.origin', 'remote', true);
+      PERFORM pg_catalog.set_config('tds.origin', %8$L, true);
       UPDATE %1$I.%2$I AS t SET %3$I = (SELECT h.id FROM %1$I.%7$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) new.%4$I)
        WHERE t.id OPERATOR(pg_catalog.=) new.id;
       PERFORM pg_catalog.set_config('tds.origin', COALESCE(origin, ''), true);
     END IF;$part$,
       mirror_schema, of_table, p ->> 0, p ->> 1, tds_if_changed(p ->> 0, 'bigint'::regtype, 'true'),
-      tds_if_changed(p ->> 1, 'text'::regtype, 'true'), tds_referred_table(of_table, p ->> 0)), ''), '')
+      tds_if_changed(p ->> 1, 'text'::regtype, 'true'), tds_referred_table(of_table, p ->> 0),
+      'remote ' || mirror_schema), ''), '')
     FROM jsonb_array_elements(pairs) AS p
 $$;
 
 -- Returns the condition that the changes of an entity type are captured. It raises the error of the guard.
 CREATE OR REPLACE FUNCTION tds_is_captured(engine text, entity text, changed_table text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT format('(pg_catalog.current_setting(%L, true) OPERATOR(pg_catalog.=) ''on'') IS TRUE OR %I.tds_captures(%L, %L)',
-    'tds.captured_' || entity, engine, entity, changed_table)
+    tds_setting(engine, 'captured_' || entity), engine, entity, changed_table)
 $$;
 
 -- Returns the trigger function of a head table.
@@ -83,7 +90,7 @@ DECLARE
   changed pg_catalog.text;
   origin pg_catalog.text;
 BEGIN
-  IF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
+  IF %12$s THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     -- A record that is deleted or comes back changes as a whole.
@@ -119,10 +126,11 @@ CREATE OR REPLACE TRIGGER tds_capture AFTER INSERT OR UPDATE OR DELETE ON %2$I.%
     -- The entry of a record that changed as a whole stands for its child rows too.
     CASE WHEN child IS NOT NULL THEN format($part$
     IF changed IS NULL THEN
-      changed := pg_catalog.set_config('tds.rows_of_%s', new.id::pg_catalog.text, true);
-    END IF;$part$, child) END,
+      changed := pg_catalog.set_config(%L, new.id::pg_catalog.text, true);
+    END IF;$part$, tds_setting(engine, 'rows_of_' || child)) END,
     COALESCE(E'\n    IF TG_OP OPERATOR(pg_catalog.=) ''UPDATE'' THEN'
-      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n    END IF;', ''), of_table)
+      || NULLIF(tds_keep_pairs(mirror_schema, of_table, c.pairs), '') || E'\n    END IF;', ''), of_table,
+    tds_is_remote(mirror_schema))
     FROM tds_columns_of(format('%I.%I', mirror_schema, of_table)::regclass) AS c
 $$;
 
@@ -156,7 +164,7 @@ CREATE OR REPLACE FUNCTION %1$I.%7$I() RETURNS trigger LANGUAGE plpgsql SECURITY
 BEGIN
   IF %11$s THEN
     RETURN new;
-  ELSIF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
+  ELSIF %21$s THEN
     RETURN new;
   END IF;
   PERFORM %1$I.%4$I(%12$s, new.%13$I);
@@ -168,7 +176,7 @@ DECLARE
   owner record;
   origin pg_catalog.text;
 BEGIN
-  IF pg_catalog.current_setting('tds.origin', true) OPERATOR(pg_catalog.=) 'remote' THEN
+  IF %21$s THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
     IF pg_catalog.concat(%14$s) OPERATOR(pg_catalog.=) '' THEN
@@ -197,15 +205,16 @@ CREATE OR REPLACE TRIGGER tds_capture_gone AFTER DELETE ON %2$I.%9$I REFERENCING
   EXECUTE FUNCTION %1$I.%3$I();$part$,
     engine, mirror_schema, 'tds_capture_' || of_table, 'tds_touch_' || of_table, entity,
     tds_is_captured(engine, entity, mirror_schema || '.' || of_table), 'tds_capture_new_' || of_table, head, of_table,
-    'tds.rows_of_' || of_table,
+    tds_setting(engine, 'rows_of_' || of_table),
     -- True if the last record whose rows were captured in this transaction is that of the row.
     format('COALESCE(%s, pg_catalog.concat(''='', new.%I)) OPERATOR(pg_catalog.=) pg_catalog.current_setting(%L, true)',
-      COALESCE('new.' || quote_ident(local_owner) || '::pg_catalog.text', 'NULL'), zoho_owner, 'tds.rows_of_' || of_table),
+      COALESCE('new.' || quote_ident(local_owner) || '::pg_catalog.text', 'NULL'), zoho_owner,
+      tds_setting(engine, 'rows_of_' || of_table)),
     COALESCE('new.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), zoho_owner, c.changes, c.own_changes,
     mirror_schema || '.' || of_table,
     concat_ws(', ', tds_if_changed(local_owner, 'bigint'::regtype, 'true'), tds_if_changed(zoho_owner, 'text'::regtype, 'true')),
     COALESCE('old.' || quote_ident(local_owner), 'NULL::pg_catalog.int8'), tds_keep_pairs(mirror_schema, of_table, c.pairs),
-    COALESCE(quote_ident(local_owner), 'NULL::pg_catalog.int8'))
+    COALESCE(quote_ident(local_owner), 'NULL::pg_catalog.int8'), tds_is_remote(mirror_schema))
     FROM tds_columns_of(format('%I.%I', mirror_schema, of_table)::regclass) AS c
 $$;
 

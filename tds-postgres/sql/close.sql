@@ -12,7 +12,8 @@
 --   grant of its own gets a policy (tds_granted) that lets the role see what it was granted. A table without such roles
 --   has no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
 --   does not prevent TRUNCATE, so privileges are revoked as well.
--- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows.
+-- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows. The roles belong to
+--   the mirror: those of a mirror with another name end with this name (tds_reader_erp_de).
 -- * Roles that may change rows of schema erp may call tds_push. The triggers of the tables need no privilege.
 --
 -- The function returns one sentence for each action that it was not allowed to take.
@@ -21,6 +22,11 @@ DECLARE
   engine oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema());
   mirror oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'erp');
   fellow text;
+  -- The group roles of this mirror. The pattern is not a name, so that it means the default mirror everywhere.
+  own text := (SELECT CASE WHEN n.nspname ~ '^erp$' THEN '' WHEN octet_length(n.nspname) <= 52 THEN '_' || n.nspname
+                           ELSE '_' || md5(n.nspname) END FROM pg_namespace n WHERE n.oid = mirror);
+  reader_name text := 'tds_reader' || own;
+  writer_name text := 'tds_writer' || own;
   -- The roles that lose all privileges, and their names as SQL text.
   closed oid[];
   closed_names text;
@@ -36,7 +42,7 @@ DECLARE
   names text;
   o record;
 BEGIN
-  FOREACH fellow IN ARRAY ARRAY['tds_reader', 'tds_writer'] LOOP
+  FOREACH fellow IN ARRAY ARRAY[reader_name, writer_name] LOOP
     CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = fellow);
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', fellow);
@@ -45,15 +51,15 @@ BEGIN
       WHEN duplicate_object OR unique_violation THEN NULL;
       WHEN insufficient_privilege THEN
         RETURN NEXT format('the group role %s does not exist, and %s may not create roles: a superuser may run '
-          'CREATE ROLE %1$s NOLOGIN, and the next migration gives it its privileges', fellow, current_user);
+          'CREATE ROLE %1$I NOLOGIN, and the next migration gives it its privileges', fellow, current_user);
     END;
   END LOOP;
 
   closed := ARRAY(SELECT 0::oid UNION ALL SELECT r.oid FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated'));
   closed_names := (SELECT string_agg(CASE c WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(c)) END, ', ')
                      FROM unnest(closed) AS c);
-  reading := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = 'tds_reader' OR r.rolname = ANY (readers));
-  writer := (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'tds_writer');
+  reading := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = reader_name OR r.rolname = ANY (readers));
+  writer := (SELECT r.oid FROM pg_roles r WHERE r.rolname = writer_name);
 
   -- Schema erp itself.
   FOR o IN
@@ -126,7 +132,7 @@ BEGIN
         SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid AND a.grantee = writer
            AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
       THEN
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO tds_writer', o.name);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO %I', o.name, writer_name);
       END IF;
     END IF;
 

@@ -210,12 +210,12 @@ $$;
 -- It waits for rows for ten seconds at most, too. After that, a trigger waits as long as its session would.
 CREATE OR REPLACE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  me text := pg_current_xact_id()::text;
+  me text := concat(pg_current_xact_id(), ' ', current_schema());
 BEGIN
   IF current_setting('tds.turn', true) IS DISTINCT FROM me THEN
     PERFORM set_config('tds.turn', me, true), set_config('lock_timeout', '10s', true);
     BEGIN
-      PERFORM pg_advisory_xact_lock(hashtext('tds-operators'), 0);
+      PERFORM pg_advisory_xact_lock(hashtext(tds_own('tds-operators')), 0);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
       NULL;
     END;

@@ -1,9 +1,15 @@
 //! The organization whose records the mirror shows. The views of the mirror follow its time zone and its currency.
+//!
+//! The engine's schema remembers its organization, so that a process with the id of another organization does not mix the
+//! records of both.
 
-use tds_core::error::Result;
+use tds_core::{
+    error::{Error, Result},
+    hint::Hint,
+};
 
 use crate::{
-    PgStore,
+    PgStore, Setting, Tx,
     db::{
         error::{Doing as _, is_data_error},
         quote::{statement, table},
@@ -25,7 +31,83 @@ pub struct OrganizationFacts {
     pub time_zone: String,
 }
 
+/// A row of the documents that all processes share. The id in it is that of the organization.
+const KEPT: &str = "SELECT state FROM tds_shared_states WHERE name = 'organization'";
+
+/// Processes with two ids claim one after the other.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds-organization')), 0)";
+
+/// What was read from the source, for databases that kept no id.
+const SHOWN: &str = "SELECT zoho_id FROM erp.organization LIMIT 1";
+
+const USED: &str = "
+SELECT EXISTS (SELECT FROM tds_sync_records) OR EXISTS (SELECT FROM tds_inbox_events) OR EXISTS (SELECT FROM erp.organization)
+";
+
+const KEEP: &str = "
+INSERT INTO tds_shared_states AS s (name, version, state) VALUES ('organization', 1, $1)
+ON CONFLICT (name) DO UPDATE SET version = s.version + 1, state = excluded.state, updated_at = clock_timestamp()
+";
+
 impl PgStore {
+    /// Makes this database, or these schemas of it, those of an organization, and refuses another organization. Schemas
+    /// that hold no record and no event can still get another organization, because the first id may have been wrong.
+    ///
+    /// # Errors
+    /// `Config` if the schemas belong to another organization. Fails if the database does not answer.
+    pub async fn claim_organization(&self, id: &str) -> Result<()> {
+        let id = storable(id);
+        let claim = || async {
+            let mut tx = self.database.begin().await?;
+            sqlx::query(LOCK).execute(&mut tx).await?;
+            let owner = owner(&mut tx).await?;
+            let claimed = match owner {
+                Some(owner) if owner.as_str() != id => Err(owner),
+                _ => {
+                    sqlx::query(KEEP).bind(&*id).execute(&mut tx).await?;
+                    Ok(())
+                }
+            };
+            tx.commit().await?;
+            Ok(claimed)
+        };
+        let claimed = retry::repeat(retry::ALONE, claim).await.doing("claiming the schemas for the organization")?;
+        claimed.map_err(|owner| self.of_another(&owner, &id))
+    }
+
+    /// Like [`PgStore::claim_organization`], and changes nothing: for commands that only look.
+    ///
+    /// # Errors
+    /// The errors of [`PgStore::claim_organization`].
+    pub async fn check_organization(&self, id: &str) -> Result<()> {
+        let id = storable(id);
+        let look = || async {
+            let mut tx = self.database.begin().await?;
+            let owner = owner(&mut tx).await?;
+            tx.rollback().await?;
+            Ok(owner)
+        };
+        let owner = retry::repeat(retry::ALONE, look).await.doing("reading whose schemas these are")?;
+        match owner {
+            Some(owner) if owner.as_str() != id => Err(self.of_another(&owner, &id)),
+            _ => Ok(()),
+        }
+    }
+
+    fn of_another(&self, owner: &str, id: &str) -> Error {
+        const NAMES: Hint =
+            Hint::Settings(const { &[Setting::EngineSchema.as_str(), Setting::MirrorSchema.as_str()] });
+        let schemas = self.database.schemas();
+        let engine = schemas.engine.as_ref().map_or("the schema of the connection", |name| name.as_str());
+        Error::config(format!(
+            "the schemas {engine} and {} at {} belong to the organization {owner}, not to {id}: each organization of a \
+             database has two schemas of its own",
+            schemas.mirror,
+            self.database.target()
+        ))
+        .with_hint(NAMES)
+    }
+
     /// Stores what the source says about the organization. Returns false if this database does not know the time zone.
     /// The views then follow UTC.
     ///
@@ -64,5 +146,15 @@ impl PgStore {
         };
         retry::repeat(retry::ALONE, store).await.doing(doing)?;
         Ok(known)
+    }
+}
+
+/// Returns the organization to which the schemas belong. `None`: they are free.
+async fn owner(tx: &mut Tx) -> Result<Option<String>, sqlx::Error> {
+    let kept: Option<String> = sqlx::query_scalar(KEPT).fetch_optional(&mut *tx).await?;
+    let used: bool = sqlx::query_scalar(USED).fetch_one(&mut *tx).await?;
+    match kept {
+        Some(kept) => Ok(used.then_some(kept)),
+        None => sqlx::query_scalar(SHOWN).fetch_optional(tx).await,
     }
 }

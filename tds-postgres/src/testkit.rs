@@ -113,6 +113,7 @@ impl TestDatabase {
             url: url.clone(),
             max_connections: 5,
             application_name: std::env::args().next_back().unwrap_or_default().chars().take(60).collect(),
+            schemas: crate::Schemas::default(),
         };
         Ok(Self { database: Database::connect(&config).await?, url, name, admin_url })
     }

@@ -5,6 +5,8 @@
 mod capture;
 #[path = "migrate/custom_columns.rs"]
 mod custom_columns;
+#[path = "migrate/organizations.rs"]
+mod organizations;
 mod support;
 #[path = "migrate/views.rs"]
 mod views;

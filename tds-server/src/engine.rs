@@ -128,7 +128,8 @@ impl Engine {
         for note in &report.notes {
             tracing::warn!("{note}");
         }
-        Ok(())
+        let zoho = config.zoho.as_ref().ok_or(BuildError::NoZoho)?;
+        Ok(storage.store.claim_organization(&zoho.organization_id).await?)
     }
 
     /// Builds the parts of the application over a migrated database. Nothing is sent and nothing is read.

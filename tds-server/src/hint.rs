@@ -46,6 +46,8 @@ fn variable_of_postgres(setting: tds_postgres::Setting) -> &'static str {
         Setting::MaxConnections => "TDS_DB_CONNECTIONS",
         Setting::Readers => "TDS_ERP_READERS",
         Setting::CustomColumns => "TDS_CUSTOM_COLUMNS",
+        Setting::EngineSchema => "TDS_SCHEMA",
+        Setting::MirrorSchema => "TDS_ERP_SCHEMA",
         Setting::BinDir => "PG_BIN_DIR",
         Setting::DataDir => "TDS_DATA_DIR",
     }

@@ -8,7 +8,7 @@ use tds_core::{
     hint::Hint,
 };
 
-use super::setting::Setting;
+use super::{schemas::Schemas, setting::Setting};
 
 /// The port of Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
@@ -29,13 +29,15 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
     /// The name of the connections in `pg_stat_activity`.
     pub application_name: String,
+    /// The schemas of the organization.
+    pub schemas: Schemas,
 }
 
 impl DatabaseConfig {
-    /// Returns a configuration with ten connections that are named `tds`.
+    /// Returns a configuration with ten connections that are named `tds`, and the default schemas.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 10, application_name: "tds".to_owned() }
+        Self { url: url.into(), max_connections: 10, application_name: "tds".to_owned(), schemas: Schemas::default() }
     }
 }
 
@@ -50,6 +52,7 @@ impl fmt::Debug for DatabaseConfig {
             )
             .field("max_connections", &self.max_connections)
             .field("application_name", &self.application_name)
+            .field("schemas", &self.schemas)
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,10 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::error::{self, silent};
+use super::{
+    error::{self, silent},
+    schemas::Schemas,
+};
 
 /// The time limit of the first connections.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +46,12 @@ impl Limits {
         ]
     }
 
+    /// Returns the settings of a session with these limits and schemas.
+    fn of_session(self, schemas: &Schemas) -> Vec<(&'static str, String)> {
+        let limits = self.settings().into_iter().map(|(name, value)| (name, value.to_owned()));
+        limits.chain(schemas.search_path().map(|path| ("search_path", path))).collect()
+    }
+
     /// Returns the statements that begin a transaction in a session without time limits.
     pub(crate) fn begin(self) -> String {
         let mut text = "BEGIN".to_owned();
@@ -69,6 +78,7 @@ pub(crate) type Version = (i32, String);
 
 /// Opens connections for a pool, in the way that worked for the first connections.
 pub(crate) struct Connector {
+    pub(super) schemas: Arc<Schemas>,
     /// The options with the settings that the server accepts.
     direct: PgConnectOptions,
     /// The options without any settings, for poolers.
@@ -82,6 +92,7 @@ impl Connector {
     pub(crate) async fn find(
         options: &PgConnectOptions,
         limits: Limits,
+        schemas: Arc<Schemas>,
         pooled: bool,
     ) -> Result<(Self, Version), sqlx::Error> {
         let plain = options.clone().statement_cache_capacity(0);
@@ -90,13 +101,11 @@ impl Connector {
             if pooled {
                 break;
             }
-            let direct = options.clone().options(limits.settings()).options(watch.iter().copied());
-            match look(&direct, Some(limits)).await {
+            let direct = options.clone().options(limits.of_session(&schemas)).options(watch.iter().copied());
+            match look(&direct, Some((limits, &schemas))).await {
                 Ok((version, as_asked)) => {
-                    return Ok((
-                        Self { direct, plain, pooled: Arc::new(AtomicBool::new(!as_asked)) },
-                        version,
-                    ));
+                    let pooled = Arc::new(AtomicBool::new(!as_asked));
+                    return Ok((Self { schemas, direct, plain, pooled }, version));
                 }
                 // The words of the refusal differ between servers and poolers. The connection may succeed without the
                 // settings.
@@ -107,7 +116,7 @@ impl Connector {
         match look(&plain, None).await {
             Ok((version, _)) => {
                 let pooled = Arc::new(AtomicBool::new(true));
-                Ok((Self { direct: plain.clone(), plain, pooled }, version))
+                Ok((Self { schemas, direct: plain.clone(), plain, pooled }, version))
             }
             Err(fault) => Err(refusal.unwrap_or(fault)),
         }
@@ -117,8 +126,9 @@ impl Connector {
     pub(crate) fn with_limits(&self, options: &PgConnectOptions, limits: Limits) -> Self {
         let watched = self.direct.get_options().is_some_and(|text| text.contains("tcp_user_timeout"));
         let watch = if watched { &WATCH[..] } else { &[] };
-        let direct = options.clone().options(limits.settings()).options(watch.iter().copied());
-        Self { direct, plain: self.plain.clone(), pooled: Arc::clone(&self.pooled) }
+        let direct = options.clone().options(limits.of_session(&self.schemas)).options(watch.iter().copied());
+        let schemas = Arc::clone(&self.schemas);
+        Self { schemas, direct, plain: self.plain.clone(), pooled: Arc::clone(&self.pooled) }
     }
 
     pub(crate) fn is_pooled(&self) -> bool {
@@ -145,20 +155,30 @@ impl Connector {
 }
 
 /// Opens one connection, which reports at once what is wrong. If the first connection shows no pooler, `look` also
-/// opens a second connection. Returns the server's version, and whether the session has the settings that the limits require.
-async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Version, bool), sqlx::Error> {
+/// opens a second connection. Returns the server's version, and whether the session has the settings that the limits and
+/// the schemas require.
+async fn look(
+    options: &PgConnectOptions,
+    asked: Option<(Limits, &Schemas)>,
+) -> Result<(Version, bool), sqlx::Error> {
     let looking = async {
         let mut connection = options.connect().await?;
         let row = sqlx::raw_sql(
             "SELECT current_setting('server_version_num')::int4 AS num, current_setting('server_version') AS name,
-               current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock",
+               current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock,
+               current_setting('search_path') AS path",
         )
         .fetch_one(&mut connection)
         .await?;
         let version = (row.try_get("num")?, row.try_get("name")?);
         let (statement, lock): (String, String) = (row.try_get("statement")?, row.try_get("lock")?);
+        let path: String = row.try_get("path")?;
         let as_asked = match asked {
-            Some(limits) if statement == limits.statement && lock == limits.lock => {
+            Some((limits, schemas))
+                if statement == limits.statement
+                    && lock == limits.lock
+                    && schemas.search_path().is_none_or(|asked| asked == path) =>
+            {
                 !shares_sessions(&mut connection, options).await
             }
             _ => false,

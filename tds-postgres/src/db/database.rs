@@ -19,6 +19,7 @@ use super::{
     error::{Doing as _, is_crowded, silent},
     pool::{Bounds, Lent, Pool, Step},
     retry::repeat_while,
+    schemas::Schemas,
     session::Tx,
 };
 
@@ -70,10 +71,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects to the server: finds out how the server can be reached, and checks its version.
+    /// Connects to the server: finds out how the server can be reached, and checks its version and whether the schemas
+    /// belong together.
     ///
     /// # Errors
-    /// `Config` if the URL, the credentials or the server's version are wrong. `Unavailable` if the server
+    /// `Config` if the URL, the credentials or the server's version are wrong, or if a schema belongs to another
+    /// organization. `Unavailable` if the server
     /// cannot be reached. The message never contains the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
         let address = Address::parse(&config.url)?;
@@ -83,7 +86,9 @@ impl Database {
         let began = tokio::time::Instant::now();
         // Other clients may use all connections of the server at the moment.
         let crowded = |error: &_| (is_crowded(error) && began.elapsed() < PATIENCE).then_some(CROWDED);
-        let found = repeat_while(|| Connector::find(&options, LIMITS, address.pooled), crowded).await;
+        let schemas = Arc::new(config.schemas.clone());
+        let find = || Connector::find(&options, LIMITS, Arc::clone(&schemas), address.pooled);
+        let found = repeat_while(find, crowded).await;
         let (connector, version) = found.doing(&doing).map_err(|error| match error.hint() {
             Some(_) => error,
             None => error.with_hint(URL),
@@ -100,7 +105,7 @@ impl Database {
                 Bounds { connections: shares.ingest, patience: INGEST_PATIENCE, silence: INGEST_SILENCE };
             Pool::new(Arc::new(connector.with_limits(&options, INGEST_LIMITS)), bounds)
         };
-        Ok(Self {
+        let database = Self {
             work,
             ingest,
             ingests: false,
@@ -112,7 +117,18 @@ impl Database {
             application_name: config.application_name.as_str().into(),
             most: config.max_connections.max(1),
             listens: shares.listens,
-        })
+        };
+        if let Err(error) = database.refuse_wrong_pair().await {
+            database.close().await;
+            return Err(error);
+        }
+        Ok(database)
+    }
+
+    /// Returns the schemas of the organization.
+    #[must_use]
+    pub fn schemas(&self) -> &Schemas {
+        &self.connector.schemas
     }
 
     /// Returns the target as `host:port/name`.
@@ -177,7 +193,8 @@ impl Database {
     /// Opens a transaction of the engine, whose writes of ERP rows are no local changes: they are not captured. `and`: more
     /// of its settings.
     pub(crate) async fn begin_as_engine(&self, and: &str) -> Result<Tx, sqlx::Error> {
-        self.begin_with(&format!("SET LOCAL tds.origin = 'remote'; {and}")).await
+        let origin = self.schemas().origin();
+        self.begin_with(&format!("SET LOCAL tds.origin = '{origin}'; {and}")).await
     }
 
     /// Opens a transaction with its own settings (`SET LOCAL …; SET LOCAL …`). The settings travel in one message
@@ -187,7 +204,9 @@ impl Database {
         let pooled = self.is_pooled();
         let limits = if self.ingests { INGEST_LIMITS } else { LIMITS };
         let mut statement = if pooled { limits.begin() } else { "BEGIN".to_owned() };
-        for settings in [if self.hurries { HURRY } else { "" }, settings] {
+        // Sessions have the search path too. A transaction does not depend on it, because a pooler may keep no session.
+        let path = self.schemas().search_path().map(|path| format!("SET LOCAL search_path = {path}"));
+        for settings in [path.as_deref().unwrap_or(""), if self.hurries { HURRY } else { "" }, settings] {
             if !settings.is_empty() {
                 statement.push_str("; ");
                 statement.push_str(settings);

@@ -26,6 +26,7 @@ use tds_core::record::ContentHash;
 
 use super::{
     quote::{literal, statement},
+    schemas::Schemas,
     session::Tx,
 };
 
@@ -38,22 +39,23 @@ pub(crate) struct Family {
 }
 
 /// The families in the order of their application. A family may name functions of the families before it.
-static FAMILIES: [Family; 15] = [
+static FAMILIES: [Family; 16] = [
+    Family { name: "organization", revision: 1, text: include_str!("../../sql/organization.sql") },
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 3, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 9, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 12, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 13, text: include_str!("../../sql/operator.sql") },
     Family { name: "views", revision: 1, text: include_str!("../../sql/views.sql") },
     Family { name: "money", revision: 1, text: include_str!("../../sql/money.sql") },
     Family { name: "money_payments", revision: 1, text: include_str!("../../sql/money_payments.sql") },
     Family { name: "money_sums", revision: 1, text: include_str!("../../sql/money_sums.sql") },
     Family { name: "custom_columns", revision: 1, text: include_str!("../../sql/custom_columns.sql") },
-    Family { name: "capture", revision: 1, text: include_str!("../../sql/capture.sql") },
-    Family { name: "capture_stock", revision: 1, text: include_str!("../../sql/capture_stock.sql") },
-    Family { name: "capture_tables", revision: 1, text: include_str!("../../sql/capture_tables.sql") },
-    Family { name: "close", revision: 5, text: include_str!("../../sql/close.sql") },
+    Family { name: "capture", revision: 2, text: include_str!("../../sql/capture.sql") },
+    Family { name: "capture_stock", revision: 2, text: include_str!("../../sql/capture_stock.sql") },
+    Family { name: "capture_tables", revision: 2, text: include_str!("../../sql/capture_tables.sql") },
+    Family { name: "close", revision: 6, text: include_str!("../../sql/close.sql") },
 ];
 
 const RECORD: &str = "
@@ -81,39 +83,44 @@ impl Family {
         })
     }
 
-    fn hash(&self) -> String {
-        ContentHash::of_bytes(self.text().as_bytes()).as_str().to_owned()
+    /// Returns the hash of the text with the names of these schemas: where the mirror was renamed, the functions are made
+    /// again.
+    fn hash(&self, schemas: &Schemas) -> String {
+        ContentHash::of_bytes(schemas.render(&self.text()).as_bytes()).as_str().to_owned()
     }
 
     /// Returns true if a family that was applied with this revision and hash must be applied again.
-    fn is_stale_against(&self, revision: i32, hash: &str) -> bool {
-        revision <= self.revision && hash != self.hash()
+    fn is_stale_against(&self, revision: i32, hash: &str, schemas: &Schemas) -> bool {
+        revision <= self.revision && hash != self.hash(schemas)
     }
 
     /// Creates or replaces the functions.
-    pub(crate) async fn apply(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+    pub(crate) async fn apply(&self, tx: &mut Tx, schemas: &Schemas) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(statement(self.text())).execute(&mut *tx).await?;
-        let record = sqlx::query(RECORD).bind(self.name).bind(self.revision).bind(self.hash());
+        let record = sqlx::query(RECORD).bind(self.name).bind(self.revision).bind(self.hash(schemas));
         record.execute(tx).await.map(drop)
     }
 }
 
 /// Returns the families that the database lacks or has in another form, unless a newer program applied them. The
 /// migrations must have been applied already.
-pub(crate) async fn stale<'c>(database: impl PgExecutor<'c>) -> Result<Vec<&'static Family>, sqlx::Error> {
+pub(crate) async fn stale<'c>(
+    database: impl PgExecutor<'c>,
+    schemas: &Schemas,
+) -> Result<Vec<&'static Family>, sqlx::Error> {
     let applied: Vec<(String, i32, String)> =
         sqlx::query_as("SELECT name, revision, hash FROM tds_sync_functions").fetch_all(database).await?;
     let is_stale = |family: &&Family| match applied.iter().find(|(name, ..)| name == family.name) {
-        Some((_, revision, hash)) => family.is_stale_against(*revision, hash),
+        Some((_, revision, hash)) => family.is_stale_against(*revision, hash, schemas),
         None => true,
     };
     Ok(FAMILIES.iter().filter(is_stale).collect())
 }
 
 /// Returns a script that applies all families to a database without functions.
-pub(crate) fn script() -> String {
+pub(crate) fn script(schemas: &Schemas) -> String {
     let applied = |family: &Family| {
-        let (name, revision, hash) = (literal(family.name), family.revision, literal(&family.hash()));
+        let (name, revision, hash) = (literal(family.name), family.revision, literal(&family.hash(schemas)));
         let record = format!(
             "INSERT INTO tds_sync_functions (name, revision, hash) VALUES ({name}, {revision}, {hash});"
         );
@@ -127,29 +134,30 @@ mod tests {
     use super::*;
 
     /// The text of each revision, identified by the beginning of its hash.
-    const REVISIONS: [(&str, i32, &str); 15] = [
+    const REVISIONS: [(&str, i32, &str); 16] = [
+        ("organization", 1, "124504585baa"),
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 3, "77710212a969"),
         ("claim", 9, "d41952b7122f"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 12, "087265b4c386"),
+        ("operator", 13, "171357136084"),
         ("views", 1, "273a9a615658"),
         ("money", 1, "bc03e3914378"),
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("capture", 1, "383d15aad9a5"),
-        ("capture_stock", 1, "7dec2f4d30be"),
-        ("capture_tables", 1, "5c02aaed0933"),
-        ("close", 5, "a6fc1eec70ab"),
+        ("capture", 2, "73f43c751a92"),
+        ("capture_stock", 2, "15fddc9066de"),
+        ("capture_tables", 2, "ea04b0202258"),
+        ("close", 6, "b8f504445064"),
     ];
 
     #[test]
     fn a_text_that_changes_gets_a_new_revision() {
         let texts: Vec<(&str, i32, String)> = FAMILIES
             .iter()
-            .map(|family| (family.name, family.revision, family.hash()[..12].to_owned()))
+            .map(|family| (family.name, family.revision, family.hash(&Schemas::default())[..12].to_owned()))
             .collect();
         let known = REVISIONS.map(|(name, revision, hash)| (name, revision, hash.to_owned()));
         assert_eq!(texts, known, "increase the revision of what was changed, and note its hash here");
@@ -164,11 +172,32 @@ mod tests {
 
     #[test]
     fn a_family_is_stale_where_the_text_differs_and_no_newer_program_applied_it() {
-        let family = Family { name: "f", revision: 3, text: "now" };
-        assert!(!family.is_stale_against(3, &family.hash()));
-        assert!(!family.is_stale_against(2, &family.hash()), "nothing was changed");
-        assert!(family.is_stale_against(2, "before"));
-        assert!(family.is_stale_against(3, "another build"));
-        assert!(!family.is_stale_against(4, "later"));
+        let family = Family { name: "f", revision: 3, text: "FROM erp.now" };
+        let schemas = Schemas::default();
+        let hash = family.hash(&schemas);
+        assert!(!family.is_stale_against(3, &hash, &schemas));
+        assert!(!family.is_stale_against(2, &hash, &schemas), "nothing was changed");
+        assert!(family.is_stale_against(2, "before", &schemas));
+        assert!(family.is_stale_against(3, "another build", &schemas));
+        assert!(!family.is_stale_against(4, "later", &schemas));
+    }
+
+    #[test]
+    fn no_text_names_the_mirror_in_a_form_that_is_not_rendered() {
+        let schemas = Schemas { engine: None, mirror: "shop".parse().expect("a name") };
+        // Columns of results and keys of JSON, the form of a report, and the pattern that recognises the default.
+        let other = ["erp text,", "\"erp\":", "'^erp$'"];
+        let families = FAMILIES.iter().map(|family| (family.name.to_owned(), family.text()));
+        let migrations = super::super::migrate::texts();
+        for (name, text) in families.chain(migrations) {
+            let mut rendered = schemas.render(&text).into_owned();
+            for word in other {
+                rendered = rendered.replace(word, "");
+            }
+            let is_word = |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|w| w == "erp");
+            let left: Vec<&str> =
+                rendered.lines().map(|line| line.split("--").next().unwrap_or("")).filter(|line| is_word(line)).collect();
+            assert_eq!(left, Vec::<&str>::new(), "{name}");
+        }
     }
 }

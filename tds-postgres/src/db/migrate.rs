@@ -15,8 +15,10 @@ use super::{
     error::{classify, is_retryable},
     functions::{self, stale},
     further::{Further, FurtherMigration},
-    quote::literal,
+    pairing,
+    quote::{literal, statement},
     retry::repeat_while,
+    schemas::Schemas,
     session::Tx,
     setting::Setting,
 };
@@ -29,11 +31,14 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// How many times a migration is tried before a deadlock makes it fail.
 const ATTEMPTS: u32 = 5;
 
-// The writes of a migration are no local changes.
+// The writes of a migration are no local changes. Older triggers do not know the origin of one mirror.
 const PREPARE: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
-  SET LOCAL tds.origin = 'remote';
-  SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()))";
+  SET LOCAL tds.origin = 'remote'";
+
+// Each organization of the database has a lock of its own. `$1`: the name of its schema, if the configuration has it.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tds-migrations'),
+  hashtext(concat(current_database(), NULLIF(COALESCE($1, current_schema()), 'public'))))";
 
 const VERSIONS: &str =
     "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
@@ -161,12 +166,32 @@ impl Database {
         migrated.map_err(|step| step.error)
     }
 
+    /// Creates the schema of the engine, if the configuration names one that does not exist.
+    async fn create_engine_schema(&self, tx: &mut Tx) -> Result<(), Step> {
+        let doing = |error| Step::of(error, "creating the schema of the organization");
+        let Some(engine) = &self.schemas().engine else { return Ok(()) };
+        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)")
+            .bind(engine.as_str())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(doing)?;
+        if exists {
+            return Ok(());
+        }
+        pairing::refuse_name_of_role(tx, engine).await?;
+        let create = statement(format!("CREATE SCHEMA {}", engine.quoted()));
+        sqlx::raw_sql(create).execute(tx).await.map(drop).map_err(doing)
+    }
+
     async fn try_migrate(&self, settings: &MigrationSettings<'_>) -> Result<MigrationReport, Step> {
         let doing = |error| Step::of(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
         tx.set_silence(PATIENCE);
         // The lock belongs to the transaction and not to the session, because a pooler does not preserve sessions.
         sqlx::raw_sql(PREPARE).execute(&mut tx).await.map_err(doing)?;
+        let engine = self.schemas().engine.as_ref().map(|name| name.as_str());
+        sqlx::query(LOCK).bind(engine).execute(&mut tx).await.map_err(doing)?;
+        self.create_engine_schema(&mut tx).await?;
         // `CREATE TABLE IF NOT EXISTS` fails for a role that may not create tables, even if the table exists. So ask
         // first.
         if !has_versions(&mut tx).await.map_err(doing)? {
@@ -189,9 +214,9 @@ impl Database {
             }
         }
         let mut functions = Vec::new();
-        for family in stale(&mut tx).await.map_err(doing)? {
+        for family in stale(&mut tx, self.schemas()).await.map_err(doing)? {
             let doing = |error| Step::of(error, &format!("applying the functions of {}", family.name));
-            family.apply(&mut tx).await.map_err(doing)?;
+            family.apply(&mut tx, self.schemas()).await.map_err(doing)?;
             functions.push(family.name);
         }
         let mut also = Vec::new();
@@ -233,7 +258,7 @@ impl Database {
         let verdict = match applied.cmp(&expected) {
             Ordering::Less => SchemaVerdict::Older,
             Ordering::Greater => SchemaVerdict::Newer,
-            Ordering::Equal => match stale(self).await.map_err(doing)?.len() {
+            Ordering::Equal => match stale(self, self.schemas()).await.map_err(doing)?.len() {
                 0 => SchemaVerdict::Current,
                 _ => SchemaVerdict::OlderFunctions,
             },
@@ -245,8 +270,8 @@ impl Database {
 /// Returns a text that changes with every change of a migration or a function.
 #[cfg(feature = "testkit")]
 pub(crate) fn fingerprint() -> String {
-    let hash =
-        tds_core::record::ContentHash::of_bytes(schema_script(&MigrationSettings::default()).as_bytes());
+    let script = schema_script(&MigrationSettings::default(), &Schemas::default());
+    let hash = tds_core::record::ContentHash::of_bytes(script.as_bytes());
     hash.as_str().chars().take(16).collect()
 }
 
@@ -312,6 +337,7 @@ async fn derive(tx: &mut Tx, settings: &MigrationSettings<'_>) -> Result<Vec<Str
     if !allowed {
         return Ok(Vec::new());
     }
+    sqlx::raw_sql("SELECT tds_keep_paths()").execute(&mut *tx).await.map_err(doing)?;
     let mut notes = custom_columns::put(tx, settings.custom_columns).await?;
     let views: Vec<String> =
         sqlx::query_scalar("SELECT tds_refresh_views('erp')").fetch_all(&mut *tx).await.map_err(doing)?;
@@ -354,11 +380,24 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
 }
 
-/// Returns what [`Database::migrate_with`] executes on an empty database, as a script. The further migrations are not
-/// part of it.
+/// Returns the migrations by name.
+#[cfg(test)]
+pub(crate) fn texts() -> Vec<(String, String)> {
+    let text = |migration: &sqlx::migrate::Migration| {
+        (migration.version.to_string(), migration.sql.as_str().to_owned())
+    };
+    MIGRATOR.iter().map(text).collect()
+}
+
+/// Returns what [`Database::migrate_with`] executes for an organization with these schemas on an empty database, as a
+/// script. The further migrations are not part of it.
 #[must_use]
-pub fn schema_script(settings: &MigrationSettings<'_>) -> String {
-    let mut script = format!("BEGIN;\n\n{VERSIONS};\n");
+pub fn schema_script(settings: &MigrationSettings<'_>, schemas: &Schemas) -> String {
+    let mut script = "BEGIN;\n\n".to_owned();
+    if let Some(path) = schemas.search_path() {
+        script.push_str(&format!("CREATE SCHEMA IF NOT EXISTS {path};\nSET LOCAL search_path = {path};\n\n"));
+    }
+    script.push_str(&format!("{VERSIONS};\n"));
     for migration in MIGRATOR.iter() {
         let (version, description) = (migration.version, &*migration.description);
         let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -372,11 +411,12 @@ pub fn schema_script(settings: &MigrationSettings<'_>) -> String {
             literal(description)
         ));
     }
-    script.push_str(&functions::script());
+    script.push_str(&functions::script(schemas));
     if !settings.custom_columns.is_empty() {
         script.push_str("\n-- The columns of custom fields.\n\n");
         script.push_str(&custom_columns::script(settings.custom_columns));
     }
+    script.push_str("\n-- The search path of the functions that operators call.\n\nSELECT tds_keep_paths();\n");
     script.push_str("\n-- The views.\n\nSELECT tds_refresh_views('erp');\n");
     script.push_str("\n-- The triggers that capture local changes.\n\n");
     script.push_str(&capture::script(settings.write_guard));
@@ -386,7 +426,7 @@ pub fn schema_script(settings: &MigrationSettings<'_>) -> String {
          SELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
         readers.join(", ")
     ));
-    script
+    schemas.render(&script).into_owned()
 }
 
 fn changed(version: impl std::fmt::Display) -> Error {

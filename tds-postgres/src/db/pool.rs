@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{connector::Connector, error};
+use super::{connector::Connector, error, schemas::Rendered};
 
 /// The time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -387,7 +387,7 @@ impl Lent {
             return futures_util::stream::once(async { Err(sqlx::Error::PoolClosed) }).boxed();
         };
         health.busy = true;
-        let steps = connection.fetch_many(query);
+        let steps = connection.fetch_many(Rendered { query, schemas: Arc::clone(&connector.schemas) });
         futures_util::stream::unfold(Some((steps, health)), move |state| async move {
             let (mut steps, health) = state?;
             match timeout(silence, steps.next()).await {
@@ -418,6 +418,7 @@ impl Lent {
     {
         Box::pin(async move {
             let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolClosed) };
+            let query = Rendered { query, schemas: Arc::clone(&self.pool.connector.schemas) };
             let asking = connection.fetch_optional(query);
             self.health.answered(&self.pool.connector, self.silence, asking).await
         })
@@ -429,13 +430,13 @@ impl Lent {
         parameters: &[PgTypeInfo],
     ) -> Result<PgStatement, sqlx::Error> {
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolClosed) };
-        let asking = connection.prepare_with(sql, parameters);
+        let asking = connection.prepare_with(self.pool.connector.schemas.render_statement(sql), parameters);
         self.health.answered(&self.pool.connector, self.silence, asking).await
     }
 
     pub(crate) async fn describe(&mut self, sql: SqlStr) -> Result<Describe<Postgres>, sqlx::Error> {
         let Some(connection) = &mut self.connection else { return Err(sqlx::Error::PoolClosed) };
-        let asking = connection.describe(sql);
+        let asking = connection.describe(self.pool.connector.schemas.render_statement(sql));
         self.health.answered(&self.pool.connector, self.silence, asking).await
     }
 }

@@ -9,7 +9,8 @@ use super::{
 };
 
 /// Returns the statements that would give the role the missing privileges. `$1`: migrations are missing or functions
-/// are not current. `$2`: a missing migration creates a schema.
+/// are not current. `$2`: a missing migration creates a schema. `$3`: the name of the engine's schema, if the configuration
+/// has it; a migration creates this schema.
 ///
 /// If the role cannot use the schema of the connection, `current_schema()` is null. The statement then takes the
 /// last existing schema of the search path. For tables of another owner, the role needs membership in the owner's
@@ -17,7 +18,7 @@ use super::{
 const MISSING: &str = "
   WITH here AS (
     SELECT quote_ident(current_user) AS role,
-           COALESCE(current_schema(), (
+           COALESCE($3, current_schema(), (
              SELECT n.nspname FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS p(part, n)
                JOIN pg_namespace n ON n.nspname = btrim(p.part, ' \"') ORDER BY p.n DESC LIMIT 1), 'public') AS schema),
   ours AS (
@@ -26,12 +27,13 @@ const MISSING: &str = "
        AND (n.nspname = 'erp' AND c.relkind <> 'v' OR n.nspname = (SELECT schema FROM here)
             AND (c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')))
   SELECT format('GRANT CREATE, USAGE ON SCHEMA %I TO %s', schema, role) FROM here
-   WHERE $1 AND NOT COALESCE((
+   WHERE $1 AND ($3 IS NULL OR to_regnamespace(quote_ident($3)) IS NOT NULL) AND NOT COALESCE((
      SELECT has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE')
        FROM pg_namespace n WHERE n.nspname = schema), false)
   UNION ALL
   SELECT format('GRANT CREATE ON DATABASE %I TO %s', current_database(), role) FROM here
-   WHERE $1 AND $2 AND NOT has_database_privilege(current_database(), 'CREATE')
+   WHERE $1 AND ($2 OR to_regnamespace(quote_ident($3)) IS NULL AND $3 IS NOT NULL)
+     AND NOT has_database_privilege(current_database(), 'CREATE')
   UNION ALL
   SELECT format('GRANT CREATE, USAGE ON SCHEMA erp TO %s', role) FROM here, pg_namespace n
    WHERE $1 AND n.nspname = 'erp'
@@ -67,6 +69,7 @@ impl Database {
         sqlx::query_scalar(MISSING)
             .bind(missing.is_some())
             .bind(missing.is_some_and(|status| creates_schema(status.applied)))
+            .bind(self.schemas().engine.as_ref().map(|name| name.as_str()))
             .fetch_all(self)
             .await
             .map_err(doing)

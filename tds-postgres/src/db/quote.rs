@@ -12,8 +12,9 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Returns the quoted name of a mirror table. The schema is `erp`, unless the name contains another one
-/// (`schema.table`).
+/// Returns the quoted name of a mirror table as statements of TDS contain it: the schema is `erp`, in whose place
+/// [`Schemas::render`](super::schemas::Schemas::render) puts the configured mirror. A name with a schema (`schema.table`)
+/// stays as it is.
 pub(crate) fn table(name: &str) -> String {
     let (schema, table) = name.split_once('.').unwrap_or(("erp", name));
     format!("{}.{}", identifier(schema), identifier(table))

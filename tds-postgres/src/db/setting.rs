@@ -15,6 +15,10 @@ tds_core::closed_set! {
         /// The custom fields that are columns of the mirror, which are passed to
         /// [`Database::migrate_with`](crate::Database::migrate_with).
         CustomColumns = "custom_columns",
+        /// [`Schemas::engine`](crate::Schemas::engine).
+        EngineSchema = "engine_schema",
+        /// [`Schemas::mirror`](crate::Schemas::mirror).
+        MirrorSchema = "mirror_schema",
         /// The directory with the programs of PostgreSQL, for the private cluster.
         BinDir = "bin_dir",
         /// The directory with the data of the private cluster.

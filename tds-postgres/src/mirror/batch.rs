@@ -28,7 +28,7 @@ use crate::{
 /// takes the same lock, exclusively. A later statement reads the mode.
 fn mode_stays(entity: &EntityType) -> String {
     let entity = quote::literal(entity.as_str());
-    format!("SELECT pg_advisory_xact_lock_shared(hashtext('tds_modes'), hashtext({entity}))")
+    format!("SELECT pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext({entity}))")
 }
 
 /// Reads of one entity type, at most one per record.

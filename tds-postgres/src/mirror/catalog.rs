@@ -83,7 +83,7 @@ impl Catalog {
                      AND a.attname LIKE '%\\_id' AND z.attname = regexp_replace(a.attname, '_id$', '_zoho_id')))
               ORDER BY a.attnum",
         )
-        .bind(quote::table(table))
+        .bind(database.schemas().render(&quote::table(table)).into_owned())
         .fetch_all(database)
         .await
         .map_err(|error| classify_for_record(error, &format!("reading the columns of {table}")))?;

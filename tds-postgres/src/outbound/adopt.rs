@@ -21,8 +21,8 @@ SELECT DISTINCT name FROM tds_outbox, unnest(fields) AS name
                        WHERE l.entity_type = $1 AND l.local_id = $3 AND l.status IN ('pending', 'conflict'))
 ";
 
-/// Writes of the transaction count as those of a program from here on, and then as those of the engine again.
-const AS_PROGRAM: [&str; 2] = ["SET LOCAL tds.origin = 'program'", "SET LOCAL tds.origin = 'remote'"];
+/// Writes of the transaction count as those of `$1` from here on.
+const AS: &str = "SELECT set_config('tds.origin', $1, true)";
 
 const DISCARD: &str = "
 UPDATE tds_outbox SET status = 'discarded', relayed = true, settled_at = clock_timestamp(),
@@ -106,10 +106,11 @@ async fn move_changes(tx: &mut Tx, target: &Target, push: &Push, other: i64) -> 
     if set.is_empty() {
         return Ok(());
     }
-    let [program, engine] = AS_PROGRAM;
     let table = quote::table(target.head);
     let sql = format!("UPDATE {table} AS t SET {set} FROM {table} AS o WHERE t.id = $1 AND o.id = $2");
-    sqlx::query(program).execute(&mut *tx).await?;
+    let engine: String =
+        sqlx::query_scalar("SELECT current_setting('tds.origin')").fetch_one(&mut *tx).await?;
+    sqlx::query(AS).bind("program").execute(&mut *tx).await?;
     sqlx::query(quote::statement(sql)).bind(push.local_id).bind(other).execute(&mut *tx).await?;
-    sqlx::query(engine).execute(tx).await.map(drop)
+    sqlx::query(AS).bind(engine).execute(tx).await.map(drop)
 }

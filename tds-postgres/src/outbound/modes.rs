@@ -16,7 +16,7 @@ SELECT entity_type, mode, conflict_policy, field_policies, epoch, changed_at FRO
 ";
 
 // tds_captures and batches of reads take the same lock, shared.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tds_modes'), hashtext($1))";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext($1))";
 
 const MODE: &str = "SELECT mode FROM tds_modes WHERE entity_type = $1";
 

@@ -24,11 +24,12 @@ use tokio::{
 
 use crate::{Database, db::error::silent};
 
-const CHANNEL: &str = "tds_work";
-const NOTIFY: &str = "NOTIFY tds_work";
+/// Each organization of a database has a channel of its own.
+const CHANNEL: &str = "SELECT tds_own('tds_work')";
+const NOTIFY: &str = "SELECT pg_notify(tds_own('tds_work'), '')";
 /// The payload of a notification about runs. Versions of the program that do not know it look for items instead.
 const RUNS: &str = "runs";
-const NOTIFY_RUNS: &str = "NOTIFY tds_work, 'runs'";
+const NOTIFY_RUNS: &str = "SELECT pg_notify(tds_own('tds_work'), 'runs')";
 /// The pause between two notifications of a process.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The delay before a lost listener connects again.
@@ -188,7 +189,8 @@ async fn hear(database: &Database, signals: &Weak<Signals>) -> Result<(), sqlx::
     let pool = pool.connect_lazy_with(database.options());
     let connecting = async {
         let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen(CHANNEL).await?;
+        let channel: String = sqlx::query_scalar(CHANNEL).fetch_one(&mut listener).await?;
+        listener.listen(&channel).await?;
         Ok(listener)
     };
     let mut listener = answered(connecting).await?;

@@ -9,7 +9,7 @@ use tds_core::{
     source::UnknownField,
 };
 use tds_postgres::{
-    CustomColumn, MigrationReport, MigrationSettings, PgStore, StoreSettings, schema_script,
+    CustomColumn, MigrationReport, MigrationSettings, PgStore, Schemas, StoreSettings, schema_script,
     testkit::TestDatabase,
 };
 
@@ -165,7 +165,7 @@ async fn the_printed_schema_has_the_columns_and_the_views() {
     let test = TestDatabase::empty().await;
     let custom_columns = columns(&["products.cf_shelf:text", "invoices.cf_paid:boolean"]);
     let settings = MigrationSettings { custom_columns: &custom_columns, ..MigrationSettings::default() };
-    test.execute(schema_script(&settings)).await;
+    test.execute(schema_script(&settings, &Schemas::default())).await;
     test.execute("SELECT cf_shelf FROM erp.live_products; SELECT cf_paid FROM erp.live_invoices").await;
     let report = test.database().migrate_with(&settings).await.expect("migrates");
     assert_eq!((report.applied, report.notes), (Vec::new(), Vec::new()));

@@ -7,7 +7,7 @@ use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output::{self, Column},
-    settings::{ACCESS, DATABASE, Given, MIRROR, flags},
+    settings::{ACCESS, DATABASE, Given, MIRROR, SCHEMAS, flags},
     store::{existing, quiet_config},
 };
 use crate::{config::Need, http::dto};
@@ -23,7 +23,7 @@ pub(crate) struct SchemaArgs {
 enum SchemaAction {
     /// Print the statements that migrate executes on an empty database, as a script
     #[command(
-        args = flags(&[MIRROR, ACCESS]),
+        args = flags(&[MIRROR, ACCESS, SCHEMAS]),
         after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
         The command needs no database. After the script has run, migrate finds nothing to do."
     )]
@@ -44,12 +44,13 @@ impl SchemaArgs {
         let lookup = Lookup::load(flags)?;
         let config = quiet_config(&lookup, Need::Database)?;
         let SchemaAction::Exposures { json } = self.action else {
-            return output::data(&schema_script(&MigrationSettings {
+            let settings = MigrationSettings {
                 readers: &config.erp_readers,
                 custom_columns: &config.custom_columns,
                 write_guard: config.write_guard.as_ref(),
                 ..MigrationSettings::default()
-            }));
+            };
+            return output::data(&schema_script(&settings, config.database.schemas()));
         };
         let (storage, place) = existing(&config.database).await?;
         let found = storage.database.exposures(&config.erp_readers).await;

@@ -32,6 +32,12 @@ const SECRETS: [&str; 11] = [
 pub(crate) const SERVER: [&[Setting]; 10] =
     [SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
+/// The schemas of the organization, for commands that need no database: the last two settings of the database.
+pub(crate) const SCHEMAS: &[Setting] = match DATABASE.last_chunk::<2>() {
+    Some(schemas) => schemas,
+    None => &[],
+};
+
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
     let named = SERVER.into_iter().flatten().map(|(_, variable, _)| (*variable).to_owned());
@@ -76,6 +82,8 @@ settings! {
         "pg-bin-dir" "PG_BIN_DIR" "Directory of initdb and postgres [default: searched for]",
         "log" "RUST_LOG" "Log level or directives, such as info or info,tds_zoho=debug [default: info]",
         "log-format" "TDS_LOG_FORMAT" "Format of the log: text or json [default: text]",
+        "schema" "TDS_SCHEMA" "Schema of the tables of the engine [default: that of the connection]",
+        "erp-schema" "TDS_ERP_SCHEMA" "Schema of the mirror [default: erp]",
     }
 
     /// The columns of the mirror, and who may write them.

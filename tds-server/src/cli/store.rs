@@ -53,6 +53,12 @@ impl Store {
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
+        if let Some(id) = &organization_id
+            && let Err(error) = storage.store.check_organization(id).await
+        {
+            storage.close().await;
+            return Err(BuildError::from(error).into());
+        }
         let day_limit = lookup.get("ZOHO_DAILY_LIMIT").and_then(|limit| limit.parse().ok());
         let (lookup, entities) = (lookup.clone(), entities.clone());
         Ok(Self {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tds_postgres::DatabaseConfig;
+use tds_postgres::{DatabaseConfig, SchemaName, Schemas};
 
 use super::lookup::Reader;
 
@@ -30,6 +30,8 @@ pub struct ClusterPlace {
     pub bin_dir: Option<PathBuf>,
     /// `TDS_DB_CONNECTIONS`, default 10.
     pub max_connections: u32,
+    /// `TDS_SCHEMA` and `TDS_ERP_SCHEMA`.
+    pub schemas: Schemas,
 }
 
 /// Returns the directory below `TDS_DATA_DIR` in which a demo keeps its cluster.
@@ -46,6 +48,7 @@ impl DatabaseChoice {
             let found = format!("\"{}\"", directory.display());
             reader.error("PG_BIN_DIR", found, "the directory with PostgreSQL's binaries (initdb, postgres)");
         }
+        let schemas = schemas(reader);
         let url = reader.secret_text("DATABASE_URL");
         let from_parts = parts(reader);
         if url.is_some() && from_parts.is_some() {
@@ -55,10 +58,42 @@ impl DatabaseChoice {
             check_url(reader, url);
         }
         match url.or(from_parts) {
-            Some(url) => Self::Url(DatabaseConfig { max_connections, ..DatabaseConfig::new(url) }),
-            None => Self::Embedded(ClusterPlace { data_dir, bin_dir, max_connections }),
+            Some(url) => Self::Url(DatabaseConfig { max_connections, schemas, ..DatabaseConfig::new(url) }),
+            None => Self::Embedded(ClusterPlace { data_dir, bin_dir, max_connections, schemas }),
         }
     }
+
+    /// Returns the schemas of the organization.
+    pub(crate) fn schemas(&self) -> &Schemas {
+        match self {
+            Self::Url(config) => &config.schemas,
+            Self::Embedded(place) => &place.schemas,
+        }
+    }
+}
+
+fn schemas(reader: &mut Reader<'_>) -> Schemas {
+    let engine = schema_name(reader, "TDS_SCHEMA");
+    let default = Schemas::default().mirror;
+    let mirror = schema_name(reader, "TDS_ERP_SCHEMA").unwrap_or(default);
+    if engine.as_ref() == Some(&mirror) {
+        let found = format!("\"{mirror}\", the schema of the mirror (TDS_ERP_SCHEMA)");
+        reader.error("TDS_SCHEMA", found, "another schema than that of the mirror");
+    }
+    if mirror.as_str() == "public" {
+        reader.error("TDS_ERP_SCHEMA", "\"public\"".to_owned(), "a schema that only the mirror uses");
+    }
+    Schemas { engine, mirror }
+}
+
+fn schema_name(reader: &mut Reader<'_>, variable: &str) -> Option<SchemaName> {
+    let text = reader.text(variable)?;
+    let name = text.parse();
+    if name.is_err() {
+        const ACCEPTED: &str = "1 to 63 letters, digits or underscores, the first no digit, and no name of PostgreSQL (pg_…)";
+        reader.error(variable, format!("\"{text}\""), ACCEPTED);
+    }
+    name.ok()
 }
 
 fn check_url(reader: &mut Reader<'_>, url: &str) {

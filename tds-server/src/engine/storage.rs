@@ -34,7 +34,8 @@ impl Storage {
             DatabaseChoice::Embedded(place) => {
                 let cluster = EmbeddedCluster::start(&cluster_config(place)).await?;
                 let max_connections = place.max_connections;
-                let config = DatabaseConfig { max_connections, ..DatabaseConfig::new(cluster.url()) };
+                let schemas = place.schemas.clone();
+                let config = DatabaseConfig { max_connections, schemas, ..DatabaseConfig::new(cluster.url()) };
                 Ok(Self::connect(&config, settings, Some(cluster)).await?)
             }
         }
