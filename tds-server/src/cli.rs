@@ -8,9 +8,11 @@ mod conflicts;
 mod demo;
 mod exit;
 mod explain;
+mod healthcheck;
 mod images;
 mod inbox;
 mod lookup;
+mod man;
 mod migrate;
 mod mode;
 mod openapi;
@@ -92,11 +94,15 @@ enum Command {
     Mode(mode::ModeArgs),
     #[command(flatten)]
     Stored(StoredCommand),
+    /// Ask whether a server is ready: exit status 0 if /readyz answers 200
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Print a shell completion script
     #[command(after_help = "Example:\n  tds-server completions bash > /etc/bash_completion.d/tds-server")]
     Completions(completions::CompletionsArgs),
+    /// Print the man page, or write a page for each command
+    Man(man::ManArgs),
 }
 
 /// Commands that need only the database.
@@ -200,8 +206,10 @@ impl Command {
             Self::Webhook(args) => args.run(flags, &entities.catalogue).await,
             Self::Mode(args) => args.run(flags, entities).await,
             Self::Stored(command) => command.run(flags, entities).await,
+            Self::Healthcheck(args) => args.run(flags).await,
             Self::Openapi => openapi::run(&entities.catalogue),
             Self::Completions(args) => args.run(program(&entities.catalogue)),
+            Self::Man(args) => args.run(program(&entities.catalogue)),
         }
     }
 }

@@ -38,6 +38,7 @@ mod http;
 mod images;
 mod nearest;
 mod server;
+mod service;
 mod supervise;
 
 pub mod cli;
@@ -58,3 +59,4 @@ pub use http::{
     state::{AppState, RequestLimits, RouteSettings, Shared},
 };
 pub use server::{App, RunError};
+pub use service::ServiceManager;

@@ -20,6 +20,7 @@ use crate::{
         listen, router,
         state::{AppState, RequestLimits, RouteSettings},
     },
+    service::ServiceManager,
     supervise::Supervisor,
 };
 
@@ -37,6 +38,8 @@ pub struct App {
     listener: TcpListener,
     address: SocketAddr,
     metrics: Option<TcpListener>,
+    manager: ServiceManager,
+    shutdown_delay: Duration,
 }
 
 /// The reason why a running application ended with an error.
@@ -76,7 +79,15 @@ impl App {
             limits: RequestLimits::default(),
         };
         let state = AppState::new(engine.services.clone(), settings, health);
-        Ok(Self { engine, state, supervisor, listener, address, metrics })
+        let (manager, shutdown_delay) = (ServiceManager::default(), config.http.shutdown_delay);
+        Ok(Self { engine, state, supervisor, listener, address, metrics, manager, shutdown_delay })
+    }
+
+    /// Sets the service manager that is told when the server is ready, stops, and is alive.
+    #[must_use]
+    pub fn reporting_to(mut self, manager: ServiceManager) -> Self {
+        self.manager = manager;
+        self
     }
 
     /// Returns the address of the main listener.
@@ -91,15 +102,15 @@ impl App {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Serves and works until `shutdown`. Then `/readyz` answers 503 and no new connections are accepted. Requests in
-    /// work, workers, bulk syncs and the scheduler end concurrently. Events that wait for a commit are committed,
+    /// Serves and works until `shutdown`. Then `/readyz` answers 503 and, after the delay of the configuration, no new
+    /// connections are accepted. Requests in work, workers, bulk syncs and the scheduler end concurrently. Events that wait for a commit are committed,
     /// connections close, and the private cluster stops. Each step has a time limit: if the database does not
-    /// answer, the shutdown takes at most nine seconds, and unfinished items come back when their leases end.
+    /// answer, the shutdown takes at most nine seconds after the delay, and unfinished items come back when their leases end.
     ///
     /// # Errors
     /// Fails if a listener cannot continue.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { engine, state, supervisor, listener, address, metrics } = self;
+        let Self { engine, state, supervisor, listener, address, metrics, manager, shutdown_delay } = self;
         tracing::info!(%address, database = engine.storage.database.target(), "listening");
         let tasks = engine.start(None, &supervisor);
         let (stop_healing, healing_stopped) = ShutdownTrigger::new();
@@ -123,11 +134,14 @@ impl App {
         });
 
         let (stop_work, work_stopped) = oneshot::channel::<()>();
-        let draining = state.clone();
+        let (draining, told) = (state.clone(), manager.clone());
         let stop = async move {
             shutdown.await;
             tracing::info!("stopping");
             draining.start_draining();
+            told.stopping();
+            // Proxies that ask /readyz send no more requests after this time.
+            tokio::time::sleep(shutdown_delay).await;
             drop(stop_work);
         };
         let work = async move {
@@ -137,7 +151,12 @@ impl App {
             healing.abort();
             tasks.stop().await;
         };
-        tokio::join!(listen::serve(listener, router::router(state), stop), work);
+        let reported = state.clone();
+        let served = async { tokio::join!(listen::serve(listener, router::router(state), stop), work) };
+        tokio::select! {
+            _ = served => {}
+            () = manager.accompany(&reported, &supervisor) => {}
+        }
 
         // The last requests are answered, so the times of all answers are known.
         stop_answers.shutdown();

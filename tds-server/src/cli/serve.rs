@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Need},
     entities::Entities,
     server::App,
+    service::ServiceManager,
     telemetry,
 };
 
@@ -42,8 +43,8 @@ impl ServeArgs {
         for warning in unknown {
             tracing::warn!("{warning}");
         }
-        let shutdown = signals::shutdown()?;
-        let app = App::build_with(config, entities).await?;
+        let shutdown = signals::shutdown_after(config.http.shutdown_delay)?;
+        let app = App::build_with(config, entities).await?.reporting_to(ServiceManager::from_environment());
         output::say(&format!("TDS answers on http://{}", app.address()));
         app.run_until_stopped(async move { shutdown.wait().await })
             .await

@@ -29,8 +29,8 @@ const SECRETS: [&str; 11] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 10] =
-    [SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 11] =
+    [LISTEN, SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// The schemas of the organization, for commands that need no database: the last two settings of the database.
 pub(crate) const SCHEMAS: &[Setting] = match DATABASE.last_chunk::<2>() {
@@ -141,9 +141,14 @@ settings! {
         "webhook-key" "TDS_WEBHOOK_KEY" "Value that the header X-Webhook-Key must also have",
     }
 
+    /// Where a server listens.
+    LISTEN {
+        "bind" "TDS_BIND" "Listen address [default: 127.0.0.1:8000]",
+    }
+
     /// The settings that only a server needs.
     SERVE {
-        "bind" "TDS_BIND" "Listen address [default: 127.0.0.1:8000]",
+        "shutdown-delay" "TDS_SHUTDOWN_DELAY" "How long a server that was asked to stop still accepts connections while /readyz answers 503, or off [default: off]",
         "metrics-bind" "TDS_METRICS_BIND" "Separate listen address of /metrics [default: none]",
         "app-env" "APP_ENV" "Environment: development or production [default: development]",
         "admin-token" "TDS_ADMIN_TOKEN" "Bearer tokens of the operator API, comma separated, each optionally as name:token",

@@ -13,6 +13,11 @@ const LIMIT: Duration = Duration::from_millis(9_500);
 
 /// Returns a shutdown signal that the first SIGINT or SIGTERM raises.
 pub(crate) fn shutdown() -> CommandResult<Shutdown> {
+    shutdown_after(Duration::ZERO)
+}
+
+/// Like [`shutdown`], for a program that goes on for this delay after the first signal before it stops.
+pub(crate) fn shutdown_after(delay: Duration) -> CommandResult<Shutdown> {
     let (trigger, shutdown) = ShutdownTrigger::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -22,7 +27,7 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
         trigger.shutdown();
         tokio::select! {
             number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
-            () = tokio::time::sleep(LIMIT) => {
+            () = tokio::time::sleep(delay + LIMIT) => {
                 output::say("the program did not stop in time and ends now; claimed items are claimed again \
                              when their leases end");
                 process::exit(1);

@@ -1,8 +1,18 @@
 //! The listener.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use super::lookup::Reader;
+use super::{
+    ConfigErrors,
+    lookup::{Reader, parse_duration},
+};
+
+/// The longest time that a server may go on after it was asked to stop. Service managers kill a program that does not end
+/// within a minute and a half.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
 /// The addresses and the accepted hosts of the listener.
 #[derive(Clone, Debug)]
@@ -13,9 +23,22 @@ pub struct HttpConfig {
     pub allowed_hosts: Option<Vec<String>>,
     /// `TDS_METRICS_BIND`: a separate address for `/metrics`. `None`: `/metrics` is at the main address.
     pub metrics_bind: Option<SocketAddr>,
+    /// `TDS_SHUTDOWN_DELAY`, default `off`: how long a server that was asked to stop still accepts connections, while
+    /// `/readyz` answers 503.
+    pub shutdown_delay: Duration,
 }
 
 impl HttpConfig {
+    /// Reads this part alone, for a command that needs nothing else.
+    ///
+    /// # Errors
+    /// Every wrong value, one line each.
+    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(&lookup);
+        let config = Self::read(&mut reader);
+        reader.finish(config)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         const ACCEPTED: &str = "an address and port such as 127.0.0.1:8000 or [::1]:8000";
         let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000));
@@ -24,8 +47,17 @@ impl HttpConfig {
             metrics_bind: reader
                 .parse("TDS_METRICS_BIND", None, ACCEPTED, |text| text.parse().ok().map(Some)),
             allowed_hosts: allowed_hosts(reader),
+            shutdown_delay: shutdown_delay(reader),
         }
     }
+}
+
+fn shutdown_delay(reader: &mut Reader<'_>) -> Duration {
+    const ACCEPTED: &str = "a duration of at most 1m such as 5s, or off";
+    reader.parse("TDS_SHUTDOWN_DELAY", Duration::ZERO, ACCEPTED, |text| match text {
+        "off" => Some(Duration::ZERO),
+        text => parse_duration(text).filter(|delay| *delay <= LONGEST_DELAY),
+    })
 }
 
 fn allowed_hosts(reader: &mut Reader<'_>) -> Option<Vec<String>> {

@@ -17,7 +17,8 @@ use crate::{
     http::{
         auth,
         layers::{
-            Queries, buffer_body, catch_panic, hosts, refuse_unknown_parameters, request_context, time_limit,
+            Queries, buffer_body, catch_panic, close_when_draining, hosts, refuse_unknown_parameters,
+            request_context, time_limit,
         },
         openapi,
         problem::{Problem, ProblemKind},
@@ -139,6 +140,7 @@ fn finish(router: Router<AppState>, state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), hosts::check))
         .layer(middleware::from_fn(catch_panic))
         .layer(middleware::from_fn_with_state(state.clone(), request_context))
+        .layer(middleware::from_fn_with_state(state.clone(), close_when_draining))
         .with_state(state)
 }
 
