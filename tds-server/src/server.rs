@@ -76,6 +76,7 @@ impl App {
             limits: RequestLimits::default(),
         };
         let state = AppState::new(engine.services.clone(), settings, health);
+        state.watch_database(engine.storage.database.clone());
         Ok(Self { engine, state, supervisor, listener, address, metrics })
     }
 
