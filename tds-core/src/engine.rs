@@ -23,5 +23,5 @@ pub use self::{
     relay::Relay,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     verifier::VerifySettings,
-    worker::{Random, SourceGate, Worker, WorkerSettings},
+    worker::{Random, SourceGate, WorkTally, Worker, WorkerSettings},
 };

@@ -36,6 +36,7 @@ pub use db::{
     facts::{ConnectionRoom, ServerFacts},
     further::FurtherMigration,
     migrate::{MigrationReport, MigrationSettings, SchemaStatus, SchemaVerdict, schema_script},
+    pool::PoolFigures,
     schemas::{InvalidSchemaName, SchemaName, Schemas},
     session::Tx,
     setting::Setting,

@@ -22,7 +22,7 @@ pub enum Api {
 
 impl Api {
     /// Returns the name as it is shown.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Books => "books",
             Self::Inventory => "inventory",

@@ -30,6 +30,7 @@ use seal::Seal;
 use state::{Flight, Next, State};
 
 pub(crate) use mint::MintFault;
+pub use state::TokenRefresh;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {
@@ -124,6 +125,17 @@ impl Tokens {
     /// Returns true if there is a token, or if nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
         self.inner.lock().is_ready(Instant::now())
+    }
+
+    /// Returns how many refreshes this process requested from Zoho, by result.
+    pub(crate) fn refreshes(&self) -> [(TokenRefresh, u64); TokenRefresh::ALL.len()] {
+        self.inner.lock().refreshes()
+    }
+
+    /// Returns the time for which the current token is still accepted; `None` if there is no such token.
+    pub(crate) fn expires_in(&self) -> Option<Duration> {
+        let expires_in = self.inner.lock().token.as_ref().map(|token| token.expires_in());
+        expires_in.filter(|left| !left.is_zero())
     }
 
     /// Returns the name of the credentials, which reveals nothing about them.

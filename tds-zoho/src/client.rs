@@ -6,6 +6,7 @@ mod failures;
 mod headers;
 mod inventory;
 mod send;
+mod watch;
 
 use std::{
     sync::{Arc, Mutex},
@@ -39,6 +40,9 @@ use access::Access;
 use failures::Failures;
 use inventory::Inventory;
 use send::Sender;
+use watch::Watch;
+
+pub use watch::{CallWatch, EndedCall, TokenFigures, TokenRefresh};
 
 /// A client for Zoho Books and Zoho Inventory of one organization. Clones share the token and the limits.
 #[derive(Clone)]
@@ -57,6 +61,7 @@ pub(crate) struct Inner {
     access: Access,
     failures: Failures,
     inventory: Inventory,
+    watch: Watch,
 }
 
 /// How the last calls of this process to Zoho ended.
@@ -118,6 +123,7 @@ impl ZohoClient {
             access: Access::default(),
             failures: Failures::default(),
             inventory: Inventory::default(),
+            watch: Watch::default(),
             clock,
             config,
         };

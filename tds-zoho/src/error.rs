@@ -72,7 +72,23 @@ impl Fault {
         Self::Refused(Words { status, code: None, message })
     }
 
-    /// Returns the name of the fault's kind in the statistics.
+    /// All names of [`Fault::name`].
+    pub(crate) const NAMES: [&'static str; 12] = [
+        "not_found",
+        "token",
+        "organization",
+        "forbidden",
+        "limit_minute",
+        "limit_day",
+        "limit_concurrency",
+        "server",
+        "protocol",
+        "unreachable",
+        "refused",
+        "wrong_address",
+    ];
+
+    /// Returns the name of the fault's kind in the statistics, which is one of [`Fault::NAMES`].
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "not_found",

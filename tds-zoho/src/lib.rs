@@ -25,7 +25,7 @@ pub mod webhook;
 mod webhook_history;
 pub mod write;
 
-pub use client::ZohoClient;
+pub use client::{CallWatch, EndedCall, TokenFigures, TokenRefresh, ZohoClient};
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};

@@ -10,11 +10,13 @@ mod leases;
 mod pump;
 mod settler;
 mod slots;
+mod tally;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
+pub use self::tally::WorkTally;
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
 use crate::{
     engine::Registry,
@@ -71,6 +73,7 @@ pub struct Worker {
     pub(super) random: Random,
     pub(super) gate: SourceGate,
     pub(super) wording: Wording,
+    tally: Arc<WorkTally>,
 }
 
 impl Worker {
@@ -84,7 +87,14 @@ impl Worker {
             random: Arc::new(random),
             gate: Arc::new(|| true),
             wording: ToString::to_string,
+            tally: Arc::default(),
         }
+    }
+
+    /// Returns what this worker and its clones did since the process started.
+    #[must_use]
+    pub fn tally(&self) -> &WorkTally {
+        &self.tally
     }
 
     /// Processes items until the shutdown signal. Then finishes the items that are being handled within the grace, and
@@ -101,7 +111,8 @@ impl Worker {
         }
         let leases = Arc::new(Leases::new(Arc::clone(&self.queue), self.settings.lease));
         let renewal = tokio::spawn(Arc::clone(&leases).keep());
-        let (settler, settling) = Settler::start(Arc::clone(&self.queue), self.settings.lease);
+        let (settler, settling) =
+            Settler::start(Arc::clone(&self.queue), Arc::clone(&self.tally), self.settings.lease);
         let runner = Arc::new(ChunkRunner { worker: self.clone(), leases, settler });
         let mut pump = JoinSet::new();
         pump.spawn(Pump { runner, runs }.run(shutdown.clone()));

@@ -9,6 +9,8 @@ pub struct OutboxCounts {
     pub pending: u64,
     /// Conflicts that a person has to decide.
     pub conflicts: u64,
+    /// Records whose create was sent and whose result is not known: TDS looks for them before it sends them again.
+    pub in_doubt: u64,
 }
 
 /// The changes that were captured in the mode `shadow`: what would have been pushed in the last days.

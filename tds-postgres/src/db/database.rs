@@ -17,7 +17,7 @@ use super::{
     config::{Address, DatabaseConfig, Shares, URL},
     connector::{Connector, Limits, Version},
     error::{Doing as _, is_crowded, silent},
-    pool::{Bounds, Lent, Pool, Step},
+    pool::{Bounds, Lent, Pool, PoolFigures, Step},
     retry::repeat_while,
     schemas::Schemas,
     session::Tx,
@@ -143,6 +143,26 @@ impl Database {
     #[must_use]
     pub fn pool(&self) -> &sqlx::PgPool {
         &self.tests
+    }
+
+    /// Returns the figures of the connections for ordinary work, and of those that are reserved for pushed events. If
+    /// none are reserved, the second figures are zeros.
+    #[must_use]
+    pub fn pool_figures(&self) -> (PoolFigures, PoolFigures) {
+        let ingest =
+            if self.ingest.is_same(&self.work) { PoolFigures::default() } else { self.ingest.figures() };
+        (self.work.figures(), ingest)
+    }
+
+    /// Returns the size of the database in bytes.
+    ///
+    /// # Errors
+    /// Fails if the server does not answer, or refuses the size.
+    pub async fn size(&self) -> Result<u64> {
+        let asking =
+            sqlx::query_scalar::<_, i64>("SELECT pg_database_size(current_database())").fetch_one(self);
+        let size = asking.await.doing("reading the size of the database")?;
+        Ok(u64::try_from(size).unwrap_or_default())
     }
 
     /// Returns true behind a pooler in transaction mode, where named statements and session state are not available.

@@ -147,9 +147,9 @@ mod tests {
         ("money_payments", 1, "07d0e8ed72fb"),
         ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
-        ("capture", 2, "73f43c751a92"),
+        ("capture", 2, "a4617a463179"),
         ("capture_stock", 2, "15fddc9066de"),
-        ("capture_tables", 2, "ea04b0202258"),
+        ("capture_tables", 2, "4dbf1586cb03"),
         ("close", 6, "b8f504445064"),
     ];
 

@@ -3,6 +3,8 @@
 //! arrives. A connection is never lent again if it did not answer in time, was interrupted in the middle of a
 //! statement, or reported that its server cannot be used.
 
+mod figures;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, Weak,
@@ -23,6 +25,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use self::figures::Counts;
+pub use self::figures::PoolFigures;
 use super::{connector::Connector, error, schemas::Rendered};
 
 /// The time limit for opening a connection.
@@ -83,6 +87,7 @@ struct Shared {
     crowded: Mutex<Option<Instant>>,
     closed: AtomicBool,
     returned: Notify,
+    counts: Counts,
 }
 
 struct Idle {
@@ -105,6 +110,7 @@ impl Pool {
             crowded: Mutex::default(),
             closed: AtomicBool::new(false),
             returned: Notify::new(),
+            counts: Counts::default(),
         });
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(keep_tidy(Arc::downgrade(&shared)));
@@ -115,10 +121,25 @@ impl Pool {
     /// Waits for a connection. Waiting tasks are served in the order of their requests.
     pub(crate) async fn lend(&self) -> Result<Lent, sqlx::Error> {
         let mut refused = None;
+        let _waiting = self.0.counts.ask(self.0.places.available_permits() == 0);
         match timeout(self.0.bounds.patience, self.0.find(&mut refused)).await {
             Ok(found) => found,
-            Err(_elapsed) => Err(refused.unwrap_or(sqlx::Error::PoolTimedOut)),
+            Err(_elapsed) => {
+                self.0.counts.give_up();
+                Err(refused.unwrap_or(sqlx::Error::PoolTimedOut))
+            }
         }
+    }
+
+    /// Returns true if both values are clones of one pool.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns the figures of this moment.
+    pub(crate) fn figures(&self) -> PoolFigures {
+        let (open, idle) = (self.0.open.load(Ordering::SeqCst), self.0.lock().len());
+        self.0.counts.figures(self.0.bounds.connections.max(1), open, idle)
     }
 
     /// Stops lending. Returns when all lent connections are back, or after `patience`.

@@ -15,13 +15,16 @@ use crate::{Database, db::text::entity_of};
 /// The number of reasons that are named.
 const REASONS_SHOWN: i64 = 3;
 
-/// Both parts read the partial index of what is open.
+/// Each part reads the partial index of what is open.
 const COUNTS: &str = "
-SELECT entity_type, sum(pending)::bigint AS pending, sum(conflicts)::bigint AS conflicts FROM (
-  SELECT entity_type, count(*) AS pending, 0::bigint AS conflicts FROM tds_outbox
+SELECT entity_type, sum(pending)::bigint AS pending, sum(conflicts)::bigint AS conflicts,
+       sum(in_doubt)::bigint AS in_doubt FROM (
+  SELECT entity_type, count(*) AS pending, 0::bigint AS conflicts, 0::bigint AS in_doubt FROM tds_outbox
    WHERE status IN ('pending', 'conflict') AND status = 'pending' GROUP BY entity_type
   UNION ALL
-  SELECT entity_type, 0::bigint, count(*) FROM tds_conflicts WHERE status = 'open' GROUP BY entity_type
+  SELECT entity_type, 0::bigint, count(*), 0::bigint FROM tds_conflicts WHERE status = 'open' GROUP BY entity_type
+  UNION ALL
+  SELECT entity_type, 0::bigint, 0::bigint, count(*) FROM tds_links WHERE in_doubt_since IS NOT NULL GROUP BY entity_type
 ) AS c GROUP BY entity_type
 ";
 
@@ -42,8 +45,11 @@ const SHADOWED: &str = "SELECT entity_type FROM tds_modes WHERE mode = 'shadow' 
 /// Returns what waits, by entity type.
 pub(super) async fn counts(database: &Database) -> Result<BTreeMap<EntityType, OutboxCounts>, sqlx::Error> {
     let counts = sqlx::query(COUNTS).try_map(|row: PgRow| {
-        let counts =
-            OutboxCounts { pending: number(&row, "pending")?, conflicts: number(&row, "conflicts")? };
+        let counts = OutboxCounts {
+            pending: number(&row, "pending")?,
+            conflicts: number(&row, "conflicts")?,
+            in_doubt: number(&row, "in_doubt")?,
+        };
         Ok((entity_of(row.try_get("entity_type")?)?, counts))
     });
     Ok(counts.fetch_all(database).await?.into_iter().collect())

@@ -1,20 +1,38 @@
 //! Prometheus metrics. Each application has its own recorder, so that several applications in one process (tests, the
 //! demo) do not mix their series.
 
-use std::time::Duration;
+mod families;
+mod figures;
+mod process;
+mod program;
+mod routes;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tds_core::{limits::budget::Throttle, verify::DriftClass};
+use tds_core::measures::OutboxCounts;
+use tds_postgres::Database;
+use tds_zoho::write::contracts;
 use time::OffsetDateTime;
-use tokio::time::timeout;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
+use self::routes::Routes;
 use crate::app::{
-    activity::{Activity, Snapshot},
-    budget::Budget,
+    activity::{Activity, EntityActivity, Snapshot},
     events::Reception,
     health::{Health, HealthStatus},
+    plan::CostSettings,
+    runs::MODES,
+    services::Services,
     webhooks::{Kept, NotKept},
 };
 
@@ -22,7 +40,13 @@ use crate::app::{
 /// unavailable, the monitor needs the other series most.
 const LOOK: Duration = Duration::from_secs(4);
 
+/// The size of the database is read at most this often, because PostgreSQL looks at each of its files.
+const SIZE_EVERY: Duration = Duration::from_secs(300);
+
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The buckets of each route. They are few, because there are many routes.
+const SECONDS_OF_ROUTES: [f64; 6] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0];
 
 tds_core::closed_set! {
     /// The result of a webhook request.
@@ -68,38 +92,66 @@ impl WebhookResult {
 pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
+    routes: Routes,
+    database: OnceLock<Database>,
+    sized: Mutex<Option<Instant>>,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
-        let suffix = Matcher::Suffix("duration_seconds".to_owned());
-        let builder = PrometheusBuilder::new();
-        // Only an empty list of buckets is refused.
-        let builder =
-            builder.set_buckets_for_metric(suffix, &SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
-        let recorder = builder.build_recorder();
-        let metrics = Self { handle: recorder.handle(), recorder };
+    /// Creates the metrics with all their series.
+    pub(crate) fn new(services: &Services, costs: &CostSettings) -> Arc<Self> {
+        let metrics = Self::with_buckets();
         metrics.record(|| {
+            families::describe();
             gauge!("tds_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
             for result in WebhookResult::ALL {
                 counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
                     .absolute(0);
             }
+            drop(histogram!("tds_webhook_request_duration_seconds", "source" => "zoho"));
             for kind in ["event", "run", "waiter"] {
                 counter!("tds_healed_total", "kind" => kind).absolute(0);
             }
+            gauge!("tds_database_size_bytes").set(0.0);
+            metrics.routes.at_start();
+            program::no_calls();
+            figures::activity(&nothing_yet(services));
+            figures::no_budget();
+            periods(services, costs);
         });
+        let metrics = Arc::new(metrics);
+        let watching = Arc::clone(&metrics);
+        services.zoho.watch_calls(Arc::new(move |call| watching.record(|| program::call(call))));
         metrics
+    }
+
+    fn with_buckets() -> Self {
+        // Only an empty list of buckets is refused.
+        let buckets = |builder: PrometheusBuilder, matcher, seconds: &[f64]| {
+            builder.set_buckets_for_metric(matcher, seconds).unwrap_or_else(|_| PrometheusBuilder::new())
+        };
+        let suffix = Matcher::Suffix("duration_seconds".to_owned());
+        let of_routes = Matcher::Full("tds_http_request_duration_seconds".to_owned());
+        let builder = buckets(PrometheusBuilder::new(), suffix, &SECONDS);
+        let recorder = buckets(builder, of_routes, &SECONDS_OF_ROUTES).build_recorder();
+        Self {
+            handle: recorder.handle(),
+            recorder,
+            routes: Routes::default(),
+            database: OnceLock::new(),
+            sized: Mutex::default(),
+        }
+    }
+
+    /// Adds the figures of the database and of its connections.
+    pub(crate) fn watch_database(&self, database: Database) {
+        // A second database is not watched: an application has one.
+        self.database.get_or_init(|| database);
     }
 
     /// Counts one answered request.
     pub(crate) fn request(&self, route: &str, status: StatusCode, elapsed: Duration) {
-        self.record(|| {
-            let route = route.to_owned();
-            counter!("tds_http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string())
-                .increment(1);
-            histogram!("tds_http_request_duration_seconds", "route" => route).record(elapsed);
-        });
+        self.record(|| self.routes.answered(route, status, elapsed));
     }
 
     /// Counts one webhook request.
@@ -117,7 +169,8 @@ impl Metrics {
     }
 
     /// Returns all series in Prometheus' text format, after updating the gauges.
-    pub(crate) async fn render(&self, activity: &Activity, health: &Health, now: OffsetDateTime) -> String {
+    pub(crate) async fn render(&self, services: &Services, activity: &Activity, health: &Health) -> String {
+        let now = services.clock.now();
         match timeout(LOOK, self.look(activity, now)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error.chain(), "the gauges show an older state"),
@@ -129,16 +182,30 @@ impl Metrics {
                 let healthy = health.state == HealthStatus::Healthy;
                 gauge!("tds_component_healthy", "component" => *component).set(f64::from(u8::from(healthy)));
             }
+            program::work(&services.engine, services.engine.worker.tally());
+            program::token(&services.zoho.token_figures(), now);
+            program::pools(self.database.get());
         });
         self.handle.run_upkeep();
-        self.handle.render()
+        self.handle.render() + &process::render()
     }
 
     async fn look(&self, activity: &Activity, now: OffsetDateTime) -> tds_core::error::Result<()> {
         let snapshot = activity.recent().await?;
-        self.record(|| figures(&snapshot));
+        self.record(|| figures::activity(&snapshot));
         let budget = activity.budget(&snapshot.stats).await?;
-        self.record(|| budget_figures(&budget, now));
+        self.record(|| figures::budget(&budget, now));
+        self.look_at_the_size().await
+    }
+
+    async fn look_at_the_size(&self) -> tds_core::error::Result<()> {
+        let Some(database) = self.database.get() else { return Ok(()) };
+        let mut sized = self.sized.lock().await;
+        if sized.is_none_or(|at| at.elapsed() >= SIZE_EVERY) {
+            let bytes = database.size().await?;
+            self.record(|| gauge!("tds_database_size_bytes").set(count(bytes)));
+            *sized = Some(Instant::now());
+        }
         Ok(())
     }
 
@@ -147,77 +214,28 @@ impl Metrics {
     }
 }
 
-fn figures(snapshot: &Snapshot) {
-    for (name, counts) in &snapshot.stats.by_entity {
-        let entity = name.as_str().to_owned();
-        for (status, count) in counts.each() {
-            gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => status.as_str())
-                .set(number(count));
-        }
-        gauge!("tds_dead_letters", "entity" => entity.clone()).set(number(counts.dead_letter));
-        let delays = snapshot.stats.delays.get(name).copied().unwrap_or_default();
-        gauge!("tds_queue_oldest_age_seconds", "entity" => entity.clone()).set(delays.oldest.unwrap_or(0.0));
-        for (statistic, seconds) in [("avg", delays.avg), ("p50", delays.p50), ("p99", delays.p99)] {
-            gauge!("tds_end_to_end_lag_seconds", "entity" => entity.clone(), "statistic" => statistic)
-                .set(seconds.unwrap_or(0.0));
-        }
+/// Returns the figures of a store without items.
+fn nothing_yet(services: &Services) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for entity in services.engine.registry().entities() {
+        snapshot.stats.by_entity.entry(entity.clone()).or_default();
+        snapshot.entities.insert(entity.clone(), EntityActivity::default());
     }
-    for (kind, count) in snapshot.stats.needs_attention.each() {
-        gauge!("tds_needs_attention", "kind" => kind).set(number(count));
-    }
-    for entity in snapshot.entities.keys() {
-        let verified = snapshot.verified.iter().find(|report| report.entity == *entity);
-        for class in DriftClass::ALL {
-            let drift = verified.and_then(|report| report.drift.get(&class)).copied().unwrap_or_default();
-            gauge!("tds_drift_records", "entity" => entity.as_str().to_owned(), "class" => class.as_str())
-                .set(count(drift));
-        }
-        gauge!("tds_verify_last_completed_timestamp_seconds", "entity" => entity.as_str().to_owned())
-            .set(timestamp(verified.and_then(|report| report.completed_at)));
-    }
-    for (entity, counts) in &snapshot.outbox {
-        let entity = entity.as_str().to_owned();
-        gauge!("tds_outbox_pending", "entity" => entity.clone()).set(count(counts.pending));
-        gauge!("tds_conflicts_open", "entity" => entity).set(count(counts.conflicts));
-    }
-    gauge!("tds_deferred_items").set(number(snapshot.stats.deferred.count));
-    gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.overall.oldest.unwrap_or(0.0));
-    for (entity, activity) in &snapshot.entities {
-        let entity = entity.as_str().to_owned();
-        let paused = f64::from(u8::from(activity.paused_since.is_some()));
-        gauge!("tds_paused", "entity" => entity.clone()).set(paused);
-        gauge!("tds_sync_last_success_timestamp_seconds", "entity" => entity.clone())
-            .set(timestamp(activity.last_success_at));
-        gauge!("tds_webhook_last_received_timestamp_seconds", "entity" => entity)
-            .set(timestamp(activity.last_received_at));
-    }
+    snapshot.outbox =
+        contracts().map(|contract| (contract.entity.clone(), OutboxCounts::default())).collect();
+    snapshot
 }
 
-fn budget_figures(budget: &Budget, now: OffsetDateTime) {
-    let Budget { status, usage, .. } = budget;
-    for (window, left) in [("minute", status.minute_left), ("day", status.day.left)] {
-        if let Some(left) = left {
-            gauge!("tds_source_budget_remaining", "window" => window).set(f64::from(left));
-        }
+/// Sets the shortest period of the syncs of each entity type.
+fn periods(services: &Services, costs: &CostSettings) {
+    let mut periods: BTreeMap<&str, Duration> = BTreeMap::new();
+    for schedule in costs.schedules.iter().filter(|schedule| MODES.contains(&schedule.run_type)) {
+        let period = periods.entry(schedule.entity.as_str()).or_insert(schedule.every);
+        *period = schedule.every.min(*period);
     }
-    for (window, limit) in [("minute", Some(budget.per_minute)), ("day", status.day.allowance)] {
-        if let Some(limit) = limit {
-            gauge!("tds_source_budget_limit", "window" => window).set(f64::from(limit));
-        }
-    }
-    for (lane, spent) in status.day.spent.iter() {
-        gauge!("tds_source_calls_today", "lane" => lane.as_str()).set(f64::from(*spent));
-    }
-    for step in Throttle::ALL {
-        let now_so = f64::from(u8::from(step == status.throttle()));
-        gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
-    }
-    gauge!("tds_source_reads_wait_seconds").set(budget.reads_wait.as_secs_f64().trunc());
-    gauge!("tds_source_paused").set(f64::from(u8::from(status.pause.is_some())));
-    gauge!("tds_source_calls_per_applied_record").set(usage.calls_per_applied().unwrap_or(0.0));
-    gauge!("tds_source_backlog_calls").set(count(budget.backlog_calls));
-    if let Some(done) = budget.backlog_done_at {
-        gauge!("tds_source_backlog_seconds").set((done - now).as_seconds_f64().max(0.0));
+    for entity in services.engine.registry().entities() {
+        let period = periods.get(entity.as_str()).copied().unwrap_or_default();
+        gauge!("tds_sync_period_seconds", "entity" => entity.as_str().to_owned()).set(period.as_secs_f64());
     }
 }
 
@@ -228,9 +246,4 @@ fn number(count: i64) -> f64 {
 
 fn count(count: u64) -> f64 {
     number(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// Returns the time in seconds since 1970, or 0 if there is none.
-fn timestamp(at: Option<OffsetDateTime>) -> f64 {
-    at.map_or(0.0, |at| number(at.unix_timestamp()))
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tds_core::shutdown::Shutdown;
+use tds_postgres::Database;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -81,7 +82,7 @@ pub struct Shared {
     pub(crate) webhooks: Webhooks,
     pub(crate) body_bytes: Arc<Semaphore>,
     pub(crate) health: Health,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) answers: AnswerBook,
     draining: AtomicBool,
 }
@@ -102,10 +103,10 @@ impl AppState {
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),
+            metrics: Metrics::new(&services, &settings.costs),
             services,
             settings,
             health,
-            metrics: Metrics::new(),
             answers: AnswerBook::default(),
             draining: AtomicBool::new(false),
         }))
@@ -115,6 +116,11 @@ impl AppState {
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    /// Adds the figures of the database and of its connections to the metrics.
+    pub(crate) fn watch_database(&self, database: Database) {
+        self.metrics.watch_database(database);
     }
 
     /// Makes `/readyz` answer 503 from now on.

@@ -13,7 +13,7 @@ use tds_core::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Inner, MintFault, Token,
+    Inner, MintFault, Token, TokenRefresh,
     domain::Domain,
     mint::{Minted, TIMEOUT, mint},
     seal::Seal,
@@ -75,6 +75,7 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
 
 async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
     let minted = mint(&inner.http, &inner.config).await;
+    inner.lock().requested(TokenRefresh::of(minted.as_ref().err()));
     let (outcome, renewed) = match minted {
         Ok(minted) => {
             let renew_in = minted.expires_in - AHEAD.min(minted.expires_in / 10);

@@ -40,8 +40,11 @@ impl ZohoClient {
             let issued_at = permit.issued_at();
             // Getting the token took too long. The permit is given back, and the loop asks for another permit.
             let Some(permit) = permit.start() else { continue };
+            let began = Instant::now();
             let Sent { outcome, hints, left } = inner.sender.send(permit, &token, call).await;
-            inner.budget.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
+            let result = outcome.as_ref().map_or_else(Fault::name, |_| "ok");
+            inner.budget.count(call, result);
+            inner.watch.ended(call, result, began.elapsed());
             let fault = match outcome {
                 Ok(answer) => {
                     inner.succeeded(call, issued_at, &hints).await;

@@ -255,3 +255,26 @@ proptest::proptest! {
         let _judged = judge(status, &body);
     }
 }
+
+#[test]
+fn every_name_of_a_fault_is_listed() {
+    let words = || match fault(404, r#"{"code":1002,"message":"no"}"#) {
+        Fault::NotFound(words) => words,
+        other => panic!("{other:?}"),
+    };
+    let faults = [
+        Fault::NotFound(words()),
+        Fault::Token(words()),
+        Fault::Organization(words()),
+        Fault::Forbidden(words()),
+        Fault::Limit(Limit::Minute, words()),
+        Fault::Limit(Limit::Day, words()),
+        Fault::Limit(Limit::Concurrency, words()),
+        Fault::Server(words()),
+        Fault::Protocol(String::new()),
+        Fault::Unreachable(String::new()),
+        Fault::Refused(words()),
+        Fault::WrongAddress(words()),
+    ];
+    assert_eq!(faults.each_ref().map(Fault::name), Fault::NAMES);
+}

@@ -53,10 +53,16 @@ impl ChunkRunner {
         async move {
             let settlements = tokio::select! {
                 biased;
-                gone = held.lost() => given_back(&items, &gone),
+                gone = held.lost() => {
+                    self.worker.tally.lost(gone.len());
+                    given_back(&items, &gone)
+                }
                 never = held.mark_processing() => match never {},
                 settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
             };
+            if let Some(item) = items.first() {
+                self.worker.tally.ended(&item.key.entity, &settlements);
+            }
             self.settler.settle(settlements).await;
             drop((held, claimed));
         }

@@ -84,7 +84,7 @@ impl Pump {
     }
 
     async fn claim(&self, capacity: &Capacity) -> crate::error::Result<Vec<Claimed>> {
-        let Worker { queue, settings, gate, .. } = &self.runner.worker;
+        let Worker { queue, settings, gate, tally, .. } = &self.runner.worker;
         let request = ClaimRequest {
             worker: settings.worker.clone(),
             limit: capacity.batches * BATCH,
@@ -92,7 +92,9 @@ impl Pump {
             up_to: capacity.up_to,
             scope: ClaimScope { runs: self.runs.clone(), carried: !gate() },
         };
-        queue.claim(&request).await
+        let claimed = queue.claim(&request).await?;
+        tally.claimed(&claimed);
+        Ok(claimed)
     }
 
     /// Splits the items by direction, entity type and the batch size of the handler. The order of urgency is kept

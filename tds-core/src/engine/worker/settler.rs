@@ -8,6 +8,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use super::WorkTally;
 use crate::{
     error::Retry,
     queue::{LeaseToken, Queue, Settlement},
@@ -28,9 +29,13 @@ struct Request {
 impl Settler {
     /// Starts the task. A call that fails is repeated for as long as `patience`: after that time, the leases have run
     /// out anyway.
-    pub(super) fn start(queue: Arc<dyn Queue>, patience: Duration) -> (Self, JoinHandle<()>) {
+    pub(super) fn start(
+        queue: Arc<dyn Queue>,
+        tally: Arc<WorkTally>,
+        patience: Duration,
+    ) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(64);
-        (Self(sender), tokio::spawn(run(queue, receiver, patience)))
+        (Self(sender), tokio::spawn(run(Sink { queue, tally, patience }, receiver)))
     }
 
     /// Returns when the settlements are durable, or when the settler has given them up.
@@ -46,7 +51,16 @@ impl Settler {
     }
 }
 
-async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patience: Duration) {
+/// Where settlements go.
+#[derive(Clone)]
+struct Sink {
+    queue: Arc<dyn Queue>,
+    tally: Arc<WorkTally>,
+    /// How long a call that fails is repeated.
+    patience: Duration,
+}
+
+async fn run(sink: Sink, mut requests: mpsc::Receiver<Request>) {
     let mut locked = JoinSet::new();
     loop {
         let first = tokio::select! {
@@ -64,7 +78,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
             gathered.push(next);
         }
         let settlements = gathered.iter().flat_map(|request| request.settlements.iter().cloned()).collect();
-        let waiting = settle(queue.as_ref(), settlements, patience).await;
+        let waiting = settle(&sink, settlements).await;
         for request in gathered {
             let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
             let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
@@ -72,7 +86,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
                 // There is no waiter if the chunk was stopped in the meantime.
                 let _ = request.done.send(());
             } else {
-                locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
+                locked.spawn(outwait(sink.clone(), rest, request.done));
             }
         }
     }
@@ -80,12 +94,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
 
 /// Settles claims whose rows another session has locked, beside all other settlements. The leases are renewed
 /// meanwhile.
-async fn outwait(
-    queue: Arc<dyn Queue>,
-    mut settlements: Vec<Settlement>,
-    done: oneshot::Sender<()>,
-    patience: Duration,
-) {
+async fn outwait(sink: Sink, mut settlements: Vec<Settlement>, done: oneshot::Sender<()>) {
     tracing::warn!(
         items = settlements.len(),
         "another session of the database has locked items whose work is done; the items are settled when the lock is \
@@ -95,7 +104,7 @@ async fn outwait(
     while !settlements.is_empty() && !done.is_closed() {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
-        let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
+        let waiting = settle(&sink, settlements.clone()).await;
         settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
     }
     // There is no waiter if the chunk was stopped in the meantime.
@@ -103,12 +112,13 @@ async fn outwait(
 }
 
 /// Settles claims, and returns those whose rows another session has locked.
-async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Duration) -> HashSet<LeaseToken> {
-    let deadline = tokio::time::Instant::now() + patience;
+async fn settle(sink: &Sink, settlements: Vec<Settlement>) -> HashSet<LeaseToken> {
+    let deadline = tokio::time::Instant::now() + sink.patience;
     let mut pause = Duration::from_millis(100);
     loop {
-        match queue.settle(settlements.clone()).await {
+        match sink.queue.settle(settlements.clone()).await {
             Ok(settled) => {
+                sink.tally.refused(settled.fenced);
                 if settled.fenced > 0 {
                     tracing::warn!(count = settled.fenced, "claims were lost before they were settled");
                 }
@@ -121,7 +131,7 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
                 );
                 let mut locked = HashSet::new();
                 for one in settlements {
-                    locked.extend(Box::pin(settle(queue, vec![one], patience)).await);
+                    locked.extend(Box::pin(settle(sink, vec![one])).await);
                 }
                 return locked;
             }
@@ -212,7 +222,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_locked_item_is_settled_later_and_delays_no_other() {
         let queue = Arc::new(Locking::default());
-        let (settler, task) = Settler::start(Arc::clone(&queue) as Arc<dyn Queue>, Duration::from_secs(60));
+        let (settler, task) =
+            Settler::start(Arc::clone(&queue) as Arc<dyn Queue>, Arc::default(), Duration::from_secs(60));
         let waits = tokio::spawn({
             let settler = settler.clone();
             async move { settler.settle(vec![settlement(1), settlement(2)]).await }

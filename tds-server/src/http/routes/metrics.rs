@@ -15,6 +15,6 @@ use crate::http::state::AppState;
     (status = 200, description = "the series", body = String, content_type = "text/plain"),
 ))]
 pub(crate) async fn show(State(state): State<AppState>) -> Response {
-    let text = state.metrics.render(&state.activity, &state.health, state.services.clock.now()).await;
+    let text = state.metrics.render(&state.services, &state.activity, &state.health).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
