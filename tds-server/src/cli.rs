@@ -1,11 +1,13 @@
 //! The command line for people and scripts.
 
+mod auth;
 mod bulk_sync;
 mod check;
 mod completions;
 mod conflicts;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
+mod dotenv;
 mod exit;
 mod explain;
 mod healthcheck;
@@ -34,6 +36,7 @@ mod signals;
 mod store;
 mod verify;
 mod webhook;
+mod webhooks;
 mod would;
 
 use std::process::ExitCode;
@@ -88,6 +91,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Print the schema as a script, or show which roles have privileges that they should not have
     Schema(schema::SchemaArgs),
+    /// Get a refresh token and choose the organization
+    Auth(auth::AuthArgs),
+    /// Register webhooks and rules in Zoho, and check them
+    Webhooks(webhooks::WebhooksArgs),
     /// Send test deliveries
     Webhook(webhook::WebhookArgs),
     /// Show and change which side of an entity type is written, and who wins a conflict
@@ -203,6 +210,8 @@ impl Command {
             Self::Check(args) => args.run(flags, entities).await,
             Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,
+            Self::Auth(args) => args.run(flags, entities).await,
+            Self::Webhooks(args) => args.run(flags, entities).await,
             Self::Webhook(args) => args.run(flags, &entities.catalogue).await,
             Self::Mode(args) => args.run(flags, entities).await,
             Self::Stored(command) => command.run(flags, entities).await,

@@ -10,6 +10,7 @@ mod images;
 mod ingest;
 mod log;
 mod lookup;
+mod rules;
 mod schedules;
 mod webhooks;
 mod worker;
@@ -26,6 +27,7 @@ pub use self::{
     images::{BucketConfig, BucketKeys, ImagePlace, ImageStoreConfig, ImagesConfig},
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
+    rules::RulesConfig,
     schedules::SchedulesConfig,
     webhooks::{Verification, WebhookConfig},
     worker::WorkerConfig,
@@ -72,6 +74,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How webhooks are authenticated.
     pub webhooks: WebhookConfig,
+    /// How webhooks and rules are registered in Zoho.
+    pub rules: RulesConfig,
     /// How accepted webhooks are committed.
     pub ingest: StoreSettings,
     /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
@@ -119,6 +123,7 @@ impl Config {
             auth: AuthConfig::read(&mut reader, environment, serve.then_some(http.bind)),
             http,
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
+            rules: RulesConfig::read(&mut reader),
             ingest: ingest::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
             unique_field: zoho::unique_field(&mut reader),
@@ -135,6 +140,17 @@ impl Config {
         };
         reader.finish(config)
     }
+}
+
+/// Reads the access to Zoho as far as it is set, for a command that completes it. The refresh token and the organization
+/// may be missing.
+///
+/// # Errors
+/// Every wrong value, one line each.
+pub(crate) fn incomplete_zoho(lookup: impl Fn(&str) -> Option<String>) -> Result<ZohoConfig, ConfigErrors> {
+    let mut reader = Reader::new(&lookup);
+    let config = zoho::incomplete(&mut reader);
+    reader.finish(config)
 }
 
 fn environment(reader: &mut Reader<'_>) -> Environment {

@@ -32,6 +32,7 @@ use crate::{
     app::{
         budget::is_postponed,
         plan::CostSettings,
+        rules::Rules,
         services::{Ports, Services, is_lacking},
         unknown_fields,
     },
@@ -77,6 +78,7 @@ pub(crate) struct Engine {
     pub(crate) services: Services,
     /// The schedules of the runs that start by themselves, and what else determines the costs of a day.
     pub(crate) costs: CostSettings,
+    rules: Rules,
     name: WorkerId,
     concurrency: usize,
     retention: Duration,
@@ -101,6 +103,7 @@ impl Engine {
         };
         match composed {
             Ok((services, costs)) => Ok(Self {
+                rules: Rules::of(config, &services.catalogue),
                 storage,
                 services,
                 costs,

@@ -24,6 +24,7 @@ mod app {
     pub(crate) mod readiness;
     pub(crate) mod refusal;
     pub(crate) mod report;
+    pub(crate) mod rules;
     pub(crate) mod runs;
     pub(crate) mod services;
     pub(crate) mod unknown_fields;

@@ -10,7 +10,7 @@ use crate::{
         credentials,
         health::{
             ConflictsProbe, DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe,
-            SchedulerProbe, VerificationProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
+            RulesProbe, SchedulerProbe, VerificationProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
         },
     },
     config::Config,
@@ -120,6 +120,12 @@ impl App {
             supervisor.spawn("heal", healing_stopped, move |shutdown| state.heal(shutdown))
         };
         let (stop_answers, answers_stopped) = ShutdownTrigger::new();
+        let refused = {
+            let (state, store) = (state.clone(), engine.storage.store.clone());
+            supervisor.spawn("refused webhooks", answers_stopped.clone(), move |shutdown| async move {
+                state.webhooks.store_refused(store, shutdown).await;
+            })
+        };
         let answers = {
             let state = state.clone();
             supervisor.spawn("answers", answers_stopped, move |shutdown| state.store_answers(shutdown))
@@ -161,7 +167,7 @@ impl App {
 
         // The last requests are answered, so the times of all answers are known.
         stop_answers.shutdown();
-        drop(tokio::time::timeout(ANSWERS_TIME, answers).await);
+        drop(tokio::time::timeout(ANSWERS_TIME, async { tokio::join!(answers, refused) }).await);
         drop(stop_metrics);
         let ended = match metrics {
             Some(task) => metrics_end(task).await,
@@ -210,6 +216,7 @@ fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
         }),
         Arc::new(VerificationProbe(Arc::clone(&services.ports.verify))),
         Arc::new(WebhooksProbe(config.webhooks.verification())),
+        Arc::new(RulesProbe(engine.storage.store.clone())),
     ];
     if let Some(outbound) = &services.ports.outbound {
         probes.push(Arc::new(ConflictsProbe(Arc::clone(&outbound.operator))));

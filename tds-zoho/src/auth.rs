@@ -29,6 +29,7 @@ use renew::renew;
 use seal::Seal;
 use state::{Flight, Next, State};
 
+pub(crate) use domain::follow;
 pub(crate) use mint::MintFault;
 pub use state::TokenRefresh;
 

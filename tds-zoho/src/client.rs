@@ -349,6 +349,15 @@ pub(crate) enum Unwritten {
     InDoubt(Error),
 }
 
+/// Zoho's refusal of a call on which nothing else depends.
+#[derive(Debug)]
+pub(crate) struct NotDone {
+    /// Zoho's words, and what they most likely mean.
+    pub(crate) reason: String,
+    /// What the call concerns does not exist.
+    pub(crate) is_gone: bool,
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Known(error)
@@ -363,7 +372,7 @@ fn call(api: Api, path: &str, query: Vec<(&'static str, String)>, lane: Lane) ->
 /// Creates the HTTP client of all calls. Redirects are not followed, because a redirect could carry the bearer
 /// token to another host. The client speaks HTTP/1.1 also in programs in which another crate enables HTTP/2: the calls
 /// in flight are then the connections, and one broken connection ends one call.
-fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
+pub(crate) fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)
         .timeout(config.request_timeout)

@@ -48,6 +48,16 @@ impl ZohoClient {
     }
 }
 
+impl ZohoClient {
+    /// Returns the organizations that the credentials give access to, whichever is configured.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn visible_organizations(&self) -> Result<Vec<Organization>> {
+        read(&self.organizations().await?.0.body)
+    }
+}
+
 fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
     let seen: Vec<String> = organizations.iter().map(|one| format!("{} ({})", one.id, one.name)).collect();
     organizations.into_iter().find(|organization| organization.id == id).ok_or_else(|| {

@@ -7,13 +7,16 @@ mod config;
 mod credentials;
 pub mod entities;
 mod error;
+mod grant;
 mod health;
 mod hex;
 mod limits;
 mod mend;
 mod reading;
+pub mod rules;
 #[cfg(feature = "sim")]
 pub mod sample;
+mod scopes;
 mod setting;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -28,7 +31,9 @@ pub mod write;
 pub use client::{CallWatch, EndedCall, TokenFigures, TokenRefresh, ZohoClient};
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
+pub use grant::{Grant, exchange};
 pub use health::{ZohoHealth, ZohoState};
+pub use scopes::{missing_scopes, scopes};
 pub use setting::Setting;
 pub use source::{ZohoImages, ZohoSource, sources};
 pub use webhook_history::{FailedDelivery, WebhookHistory};

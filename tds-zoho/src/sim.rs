@@ -19,6 +19,7 @@ pub(crate) mod organization;
 mod projection;
 mod records;
 pub(crate) mod respond;
+mod rules;
 mod server;
 mod tokens;
 mod trade;
@@ -34,6 +35,7 @@ pub use self::{
     organization::{Credentials, Organization, SharedOrganization},
     records::Records,
     respond::{Request, Response, respond},
+    rules::{AutomationLimits, Registered},
     server::SimulatedZoho,
     tokens::TokenRules,
     traffic::Limits,

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod queue;
+mod rules;
 mod scheduler;
 mod storage;
 mod verification;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 pub(crate) use self::{
     conflicts::ConflictsProbe,
     queue::QueueProbe,
+    rules::RulesProbe,
     scheduler::SchedulerProbe,
     storage::{DatabaseProbe, MigrationsProbe},
     verification::VerificationProbe,

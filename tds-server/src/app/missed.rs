@@ -1,5 +1,5 @@
 //! Missed webhooks: once a day, changes are compared with deliveries, and the records of deliveries that Zoho reports as
-//! failed are read again.
+//! failed are read again, and what is registered in Zoho is compared with what should be.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,14 @@ use tds_core::{
     queue::{Lane, NewItem, Queue, Work},
     shutdown::Shutdown,
 };
+use tds_postgres::PgStore;
 use tds_zoho::{WebhookHistory, ZohoClient, entities::Catalogue};
 use time::Date;
 
-use super::services::{Measured, Ports, Services};
+use super::{
+    rules::Rules,
+    services::{Measured, Ports, Services},
+};
 
 /// The time from the start of a server to its first look for the work of the day.
 const FIRST: Duration = Duration::from_secs(90);
@@ -34,14 +38,16 @@ pub(crate) struct Daily {
     pub(crate) zoho: ZohoClient,
     pub(crate) catalogue: Catalogue,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What should be registered in Zoho, and the store that keeps what a look found.
+    pub(crate) registered: Option<(Rules, PgStore)>,
 }
 
 impl Daily {
     /// Returns the work of a server, if its store measures.
-    pub(crate) fn of(services: &Services) -> Option<Self> {
+    pub(crate) fn of(services: &Services, registered: Option<(Rules, PgStore)>) -> Option<Self> {
         let Services { ports, zoho, catalogue, clock, .. } = services.clone();
         let Measured { measures, work, .. } = ports.measured?;
-        Some(Self { measures, queue: work, zoho, catalogue, clock })
+        Some(Self { measures, queue: work, zoho, catalogue, clock, registered })
     }
 
     /// Does the work of each day until the shutdown signal. Of all processes, one does it.
@@ -62,7 +68,11 @@ impl Daily {
         }
         let days = self.measures.store_day(&watched(&self.catalogue), DAYS).await?;
         tracing::debug!(days, "changes were compared with deliveries");
-        self.read_history().await
+        self.read_history().await?;
+        match &self.registered {
+            Some((rules, store)) => rules.check(&self.zoho, store).await,
+            None => Ok(()),
+        }
     }
 
     /// Reads what Zoho's own history of webhooks shows since the last look, and reads the records again.

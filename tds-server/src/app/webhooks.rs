@@ -6,6 +6,7 @@
 
 mod authentic;
 mod refusals;
+mod refused;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
@@ -14,10 +15,12 @@ use tds_core::{
     error::ErrorKind,
     inbox::{InboxId, NewEvent},
     record::EntityType,
+    shutdown::Shutdown,
 };
-use tds_zoho::webhook::{Event, Received, event_type, parse, query_pairs};
+use tds_postgres::PgStore;
+use tds_zoho::webhook::{Event, Received, SIGNATURE_HEADER, event_type, parse, query_pairs};
 
-use self::refusals::Refusals;
+use self::{refusals::Refusals, refused::Counted};
 use super::{events::Reception, services::Services};
 use crate::{config::WebhookConfig, hint::command};
 
@@ -69,11 +72,12 @@ pub(crate) struct Webhooks {
     services: Services,
     config: WebhookConfig,
     refusals: Refusals,
+    refused: Counted,
 }
 
 impl Webhooks {
     pub(crate) fn new(services: Services, config: WebhookConfig) -> Self {
-        Self { services, config, refusals: Refusals::default() }
+        Self { services, config, refusals: Refusals::default(), refused: Counted::default() }
     }
 
     /// Stores an authentic delivery and the work that follows from it, whatever the body says.
@@ -81,7 +85,7 @@ impl Webhooks {
         let Services { ports, catalogue, zoho, clock, .. } = &self.services;
         let pairs = query_pairs(delivery.uri.query());
         let authentic = authentic::check(&self.config, &delivery, &pairs)
-            .inspect_err(|refused| self.refusals.log(refused, &self.config, &delivery))?;
+            .inspect_err(|refused| self.refused(refused, &delivery))?;
         let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
         let event_type = if delivery.method == Method::DELETE { "deleted" } else { event_type(stated) };
         let received = Received {
@@ -111,6 +115,23 @@ impl Webhooks {
             "webhook kept"
         );
         Ok(Kept { reception, event_id, id: accepted.id, duplicate: accepted.duplicate })
+    }
+}
+
+impl Webhooks {
+    /// Logs and counts a refused delivery.
+    fn refused(&self, refused: &NotKept, delivery: &Delivery) {
+        self.refusals.log(refused, &self.config, delivery);
+        if let NotKept::NotAuthentic { .. } = refused {
+            let is_signed = delivery.headers.contains_key(SIGNATURE_HEADER);
+            self.refused.add(delivery.entity.as_str(), is_signed, self.services.clock.now());
+        }
+    }
+
+    /// Stores once a minute which deliveries were refused, until the shutdown signal. `tds-server webhooks status` shows
+    /// them.
+    pub(crate) async fn store_refused(&self, store: PgStore, shutdown: Shutdown) {
+        self.refused.run(store, shutdown).await;
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::nearest::meant;
 
 /// The file of settings in the working directory.
-const DOTENV: &str = ".env";
+pub(super) const DOTENV: &str = ".env";
 
 /// Settings by the name of their variable.
 #[derive(Clone, Default)]
@@ -85,7 +85,8 @@ impl Lookup {
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
+/// Reads the settings of a file.
+pub(super) fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
     let mut lines = Lines { bytes, number: 0 };
     let mut settings = HashMap::new();
     let mut malformed = None;

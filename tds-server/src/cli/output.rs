@@ -82,6 +82,19 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     }
 }
 
+/// Asks the person at the terminal for a line. Returns `None` if standard input is not a terminal.
+pub(crate) fn ask(question: &str) -> CommandResult<Option<String>> {
+    if !io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question}: ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(Some(answer.trim().to_owned()))
+}
+
 /// Returns text from outside without control characters and changes of writing direction, which could send commands
 /// to a terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {

@@ -29,8 +29,8 @@ const SECRETS: [&str; 11] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 11] =
-    [LISTEN, SERVE, VERIFY, IMAGES, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 12] =
+    [LISTEN, SERVE, VERIFY, IMAGES, WEBHOOK, RULES, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// The schemas of the organization, for commands that need no database: the last two settings of the database.
 pub(crate) const SCHEMAS: &[Setting] = match DATABASE.last_chunk::<2>() {
@@ -144,6 +144,24 @@ settings! {
     /// Where a server listens.
     LISTEN {
         "bind" "TDS_BIND" "Listen address [default: 127.0.0.1:8000]",
+    }
+
+    /// The webhooks and rules that are registered in Zoho.
+    RULES {
+        "webhook-modules" "TDS_WEBHOOK_MODULES" "Modules of Zoho that rules watch, comma separated, each as PATH=MODULE [default: those of docs/zoho-setup.md]",
+        "known-webhook-urls" "TDS_KNOWN_WEBHOOK_URLS" "Beginnings of the URLs that webhooks of other programs have, comma separated [default: none]",
+        "settings-pace" "TDS_SETTINGS_PACE" "Pause between two calls to Zoho's settings of webhooks and rules [default: 600ms]",
+    }
+
+    /// What is known of the access to Zoho before there is a refresh token.
+    CLIENT {
+        "zoho-client-id" "ZOHO_CLIENT_ID" "Id of the OAuth client [default: asked for]",
+        "zoho-client-secret" "ZOHO_CLIENT_SECRET" "Secret of the OAuth client (visible to other users of this machine; prefer the variable) [default: asked for]",
+        "zoho-data-center" "ZOHO_DATA_CENTER" "Data centre: us, eu, in, au, jp, ca, sa, cn, uk, ae or sg [default: us]",
+        "zoho-accounts-url" "ZOHO_ACCOUNTS_URL" "Base URL of Zoho's accounts server [default: that of the data centre]",
+        "zoho-api-url" "ZOHO_API_URL" "Base URL of Zoho's API [default: the host in the token answer]",
+        "entities" "TDS_ENTITIES" "Entity types that are synced, comma separated [default: all]",
+        "log" "RUST_LOG" "Log level or directives [default: warn]",
     }
 
     /// The settings that only a server needs.

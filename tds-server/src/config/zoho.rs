@@ -22,13 +22,32 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
         return None;
     }
     let data_center = data_center(reader);
-    let mut config = ZohoConfig::new(
+    let config = ZohoConfig::new(
         required(reader, "ZOHO_CLIENT_ID", client_id, needed),
         required(reader, SECRETS[0], client_secret, needed),
         required(reader, SECRETS[1], refresh_token, needed),
         required(reader, "ZOHO_ORGANIZATION_ID", organization_id, needed),
         data_center,
     );
+    let config = ZohoConfig { token_key, ..with_servers(reader, config) };
+    Some(config).filter(|config| needed || config.validate().is_ok())
+}
+
+/// Reads what is set of the access to Zoho. A value that is not set is empty.
+pub(super) fn incomplete(reader: &mut Reader<'_>) -> ZohoConfig {
+    let [client_secret, refresh_token] = SECRETS.map(|variable| reader.secret(variable).unwrap_or_default());
+    let config = ZohoConfig::new(
+        reader.text("ZOHO_CLIENT_ID").unwrap_or_default(),
+        client_secret,
+        refresh_token,
+        organization_id(reader).unwrap_or_default(),
+        data_center(reader),
+    );
+    with_servers(reader, config)
+}
+
+/// Adds the addresses and the limits.
+fn with_servers(reader: &mut Reader<'_>, mut config: ZohoConfig) -> ZohoConfig {
     if let Some(url) = base_url(reader, "ZOHO_ACCOUNTS_URL") {
         config.accounts_url = url;
     }
@@ -41,8 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     });
     config.outage_probe =
         reader.duration("TDS_OUTAGE_PROBE", config.outage_probe).max(Duration::from_millis(120));
-    config.token_key = token_key;
-    Some(config).filter(|config| needed || config.validate().is_ok())
+    config
 }
 
 /// `ENCRYPTION_KEY` (or `…_FILE`): the key that seals the access token in the database, where all processes of TDS find

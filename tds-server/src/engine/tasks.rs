@@ -79,7 +79,8 @@ impl Engine {
             let client = zoho.clone();
             handles
                 .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
-            if let Some(daily) = Daily::of(&self.services) {
+            let registered = Some((self.rules.clone(), self.storage.store.clone()));
+            if let Some(daily) = Daily::of(&self.services, registered) {
                 handles
                     .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
             }

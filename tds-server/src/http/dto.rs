@@ -40,6 +40,7 @@ mod plan;
 mod problem;
 mod queue;
 mod readiness;
+mod rules;
 mod runs;
 mod stats;
 mod verify;
@@ -69,6 +70,7 @@ pub(crate) use self::{
     },
     queue::{Affected, ItemPage, QueueItem},
     readiness::{MissedWebhooks, Readiness},
+    rules::RegisteredWebhooks,
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
     verify::{StartedVerification, VerificationReport, sample_bound_percent},

@@ -10,15 +10,15 @@ const SHOWN: usize = 100;
 
 /// The host for calls, according to the token answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Domain {
+pub(crate) struct Domain {
     /// The host to use. `None` means that calls keep using the host of the data centre.
-    pub(super) api_url: Option<Url>,
+    pub(crate) api_url: Option<Url>,
     /// The host that is not used, for operators.
-    pub(super) ignored: Option<String>,
+    pub(crate) ignored: Option<String>,
 }
 
 /// Decides which host to use. If `configured` is true, the configuration names a host, which takes precedence.
-pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
+pub(crate) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
         return Domain::default();
     }

@@ -1,13 +1,13 @@
 //! Makes one call: the permit, the token, the tries, and the report of a failure.
 
 use tds_core::{
-    error::{Error, Result, Retry},
+    error::{Error, ErrorKind, Result, Retry},
     limits::budget::{CallFault, OutageCause},
     lock::lock,
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Failure, Inner, Pulse, ZohoClient, failures::identity, send::Sent};
+use super::{Failure, Inner, NotDone, Pulse, ZohoClient, failures::identity, send::Sent};
 use crate::{
     answer::{Answer, Call},
     error::{About, Fault, throttled},
@@ -112,6 +112,37 @@ impl ZohoClient {
             ))),
             Err(Failure::Fell { fault: Fault::WrongAddress(words), .. }) => Ok(Err(words.to_string())),
             Err(Failure::Fell { fault, .. }) => Ok(Err(fault.to_string())),
+        }
+    }
+
+    /// Makes a call that concerns no record and on which nothing else depends, whether it reads or writes. Zoho's refusal
+    /// is a result: no other call waits because of it, and no other token is minted.
+    ///
+    /// # Errors
+    /// Those of limits, of the connection and of a missing token. If the call writes, it may have taken effect.
+    pub(crate) async fn ask_apart(&self, call: &Call) -> Result<std::result::Result<Answer, NotDone>> {
+        super::send::check(call)?;
+        let refused = |reason, is_gone| Ok(Err(NotDone { reason, is_gone }));
+        match self.ask(call, false).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(Failure::Known(error)) if error.retry() == Retry::Permanent => {
+                refused(error.to_string(), error.kind() == ErrorKind::NotFound)
+            }
+            Err(Failure::Known(error) | Failure::Doubtful(error)) => Err(error),
+            Err(Failure::Fell { fault: Fault::Token(words), in_doubt: false, .. }) if words.are_zohos() => {
+                let scope = call.needed_scope();
+                refused(format!("{words}; most likely the refresh token lacks the scope {scope}"), false)
+            }
+            Err(Failure::Fell { fault, in_doubt: false, .. })
+                if matches!(fault.about(), About::Account { .. }) =>
+            {
+                refused(fault.to_string(), false)
+            }
+            Err(Failure::Fell { fault, in_doubt, .. }) => {
+                let doubt = if in_doubt { "; it is not known whether the call took effect" } else { "" };
+                let retry = Retry::Transient { retry_after: None };
+                Err(Error::new(fault.kind(), retry, format!("{fault}{doubt}")))
+            }
         }
     }
 

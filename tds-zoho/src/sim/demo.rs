@@ -20,7 +20,10 @@ mod words;
 use time::OffsetDateTime;
 
 use self::random::Random;
-pub use self::{changes::Changes, run::run_changes};
+pub use self::{
+    changes::Changes,
+    run::{run_changes, run_changes_by_rules},
+};
 use super::SharedOrganization;
 
 /// The number of records of each kind in a shop.

@@ -45,8 +45,15 @@ pub(crate) fn items(records: &Records, query: &Query, max_ids: usize) -> Answer 
 }
 
 /// Answers `GET /organizations`.
-pub(crate) fn organizations() -> Answer {
-    found("organizations", json!([organization()]))
+pub(crate) fn organizations(others: &[(String, String)]) -> Answer {
+    let other = |(id, name): &(String, String)| {
+        let mut other = organization();
+        other["organization_id"] = json!(id);
+        other["name"] = json!(name);
+        other["is_default_org"] = json!(false);
+        other
+    };
+    found("organizations", std::iter::once(organization()).chain(others.iter().map(other)).collect())
 }
 
 /// Returns the simulated organization as the API shows it.

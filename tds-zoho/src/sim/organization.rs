@@ -19,6 +19,7 @@ use super::{
     literal::{Object, id_of, object, stamp},
     module::Module,
     records::Records,
+    rules::Automation,
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
     traffic::Traffic,
 };
@@ -62,6 +63,10 @@ pub struct Organization {
     pub(crate) webhooks: VecDeque<Delivery>,
     /// The last part of the address at which the webhooks of each module arrive.
     pub(crate) paths: Vec<(Module, &'static str)>,
+    /// The registered webhooks and rules.
+    pub(crate) automation: Automation,
+    /// Further organizations that the user of the tokens belongs to, as id and name. They have no records.
+    pub(crate) others: Vec<(String, String)>,
 }
 
 impl Organization {
@@ -83,6 +88,8 @@ impl Organization {
             unique_fields: vec!["cf_tds_id".to_owned()],
             webhooks: VecDeque::new(),
             paths: paths(&Catalogue::default()),
+            automation: Automation::default(),
+            others: Vec::new(),
         }
     }
 
@@ -230,6 +237,30 @@ impl SharedOrganization {
             "executed_time": stamp(organization.now()),
         });
         organization.webhook_history.insert(0, entry);
+    }
+
+    /// Makes a code for the exchange at the accounts server, as the API console does for a self client. The code can be
+    /// exchanged once within three minutes.
+    #[must_use]
+    pub fn grant_code(&self, scopes: &[&str]) -> String {
+        self.lock().tokens.new_code(scopes, None, false)
+    }
+
+    /// Makes a code of a client with a redirect URI, which the exchange has to repeat.
+    #[must_use]
+    pub fn grant_code_for(&self, scopes: &[&str], redirect_uri: &str) -> String {
+        self.lock().tokens.new_code(scopes, Some(redirect_uri), false)
+    }
+
+    /// Makes a code that has expired.
+    #[must_use]
+    pub fn expired_code(&self) -> String {
+        self.lock().tokens.new_code(&[], None, true)
+    }
+
+    /// Adds an organization that the user of the tokens belongs to as well. It has no records.
+    pub fn add_organization(&self, id: &str, name: &str) {
+        self.lock().others.push((id.to_owned(), name.to_owned()));
     }
 
     /// Returns the time by the organization's clock.

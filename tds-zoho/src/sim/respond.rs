@@ -12,7 +12,7 @@ use super::{
     literal::http_date,
     module::Module,
     organization::{ORGANIZATION_ID, Organization},
-    write,
+    rules, write,
 };
 use crate::entities::Api;
 
@@ -151,6 +151,15 @@ fn call(organization: &mut Organization, request: &Request) -> Answer {
         return answer::error(429, code, &message);
     }
     let rest = rest.trim_end_matches('/');
+    if let Some(scope) = rules::scope(api, rest, &request.method)
+        && !organization.tokens.has_scope(bearer(request).unwrap_or_default(), &scope)
+    {
+        return answer::not_authorized();
+    }
+    if let Some(path) = rules::path(rest) {
+        return refuse_organization(&request.parameters)
+            .unwrap_or_else(|| rules::answer(organization, api, path, request));
+    }
     if request.method == "GET" {
         return route(organization, api, rest, &request.parameters);
     }
@@ -175,17 +184,20 @@ fn refuse_organization(query: &Query) -> Option<Answer> {
 }
 
 fn authorize(organization: &mut Organization, request: &Request) -> Option<Answer> {
-    let header = request.headers.get("authorization").map(String::as_str);
-    let token = header.and_then(|value| value.strip_prefix("Zoho-oauthtoken "));
-    let Some(token) = token.filter(|token| !token.trim().is_empty()) else {
+    let Some(token) = bearer(request).filter(|token| !token.trim().is_empty()) else {
         return Some(answer::malformed_authorization());
     };
     (!organization.tokens.accept(token, request.arrived)).then(answer::not_authorized)
 }
 
+/// Returns the access token of a request.
+fn bearer(request: &Request) -> Option<&str> {
+    request.headers.get("authorization")?.strip_prefix("Zoho-oauthtoken ")
+}
+
 fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> Answer {
     if path == "organizations" {
-        return detail::organizations();
+        return detail::organizations(&organization.others);
     }
     if let Some(refused) = refuse_organization(query) {
         return refused;

@@ -1,4 +1,4 @@
-//! The accounts server: it mints access tokens from the refresh token, and ends them.
+//! The accounts server: it exchanges codes for refresh tokens, mints access tokens from them, and ends them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -41,10 +41,17 @@ pub(crate) const CLIENT_ID: &str = "1000.FAKECLIENT";
 pub(crate) const CLIENT_SECRET: &str = "fake-client-secret";
 pub(crate) const REFRESH_TOKEN: &str = "1000.fake.refresh-token";
 
-/// The tokens of the single refresh token.
+/// How long a code of a self client can be exchanged.
+const CODE_LIFE: Duration = Duration::from_secs(180);
+
+/// The access tokens, the refresh tokens that they were minted with, and the codes that wait for their exchange.
 #[derive(Default)]
 pub(crate) struct Tokens {
     pub(crate) rules: TokenRules,
+    /// The refresh tokens that codes were exchanged for, with their scopes. The known refresh token has every scope.
+    granted: HashMap<String, Vec<String>>,
+    codes: HashMap<String, Code>,
+    numbered: u64,
     pub(crate) minted: u64,
     pub(crate) requests: u64,
     pub(crate) revoked: bool,
@@ -56,6 +63,15 @@ pub(crate) struct Token {
     value: String,
     expires: Instant,
     calls_left: Option<u32>,
+    /// `None`: every scope.
+    scopes: Option<Vec<String>>,
+}
+
+/// A code that can be exchanged once.
+struct Code {
+    scopes: Vec<String>,
+    redirect_uri: Option<String>,
+    expires: Instant,
 }
 
 impl Tokens {
@@ -73,7 +89,13 @@ impl Tokens {
         if !is("client_secret", CLIENT_SECRET) {
             return (200, json!({"error": "invalid_client_secret"}));
         }
-        if self.revoked || !is("refresh_token", REFRESH_TOKEN) || !is("grant_type", "refresh_token") {
+        if is("grant_type", "authorization_code") {
+            return (200, self.exchange(form, domain, now));
+        }
+        let refresh_token = form.get("refresh_token").map(String::as_str).unwrap_or_default();
+        let granted = self.granted.get(refresh_token).cloned();
+        let is_known = refresh_token == REFRESH_TOKEN || granted.is_some();
+        if self.revoked || !is_known || !is("grant_type", "refresh_token") {
             return (200, json!({"error": "invalid_code"}));
         }
         while self.recent.front().is_some_and(|first| now.duration_since(*first) >= Duration::from_secs(600))
@@ -84,14 +106,53 @@ impl Tokens {
             return (self.rules.throttle_status, throttled());
         }
         self.recent.push_back(now);
-        (200, self.mint(domain, now))
+        (200, self.mint(granted, domain, now))
     }
 
-    fn mint(&mut self, domain: &str, now: Instant) -> Value {
+    /// Makes a code with these scopes, as the API console does for a self client. A client with a redirect URI has to
+    /// repeat the URI at the exchange.
+    pub(crate) fn new_code(
+        &mut self,
+        scopes: &[&str],
+        redirect_uri: Option<&str>,
+        is_expired: bool,
+    ) -> String {
+        let now = Instant::now();
+        self.numbered += 1;
+        let value = format!("1000.fake.code.{:04}", self.numbered);
+        let code = Code {
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            redirect_uri: redirect_uri.map(str::to_owned),
+            expires: if is_expired { now } else { now + CODE_LIFE },
+        };
+        self.codes.insert(value.clone(), code);
+        value
+    }
+
+    /// Exchanges a code. A code works once: also a request that fails uses it up.
+    fn exchange(&mut self, form: &HashMap<String, String>, domain: &str, now: Instant) -> Value {
+        let value = form.get("code").map(String::as_str).unwrap_or_default();
+        let Some(code) = self.codes.remove(value) else { return json!({"error": "invalid_code"}) };
+        if code.expires <= now {
+            return json!({"error": "invalid_code"});
+        }
+        if code.redirect_uri.as_ref() != form.get("redirect_uri") {
+            return json!({"error": "invalid_redirect_uri"});
+        }
+        self.numbered += 1;
+        let refresh_token = format!("1000.fake.granted.{:04}", self.numbered);
+        self.granted.insert(refresh_token.clone(), code.scopes.clone());
+        let mut answer = self.mint(Some(code.scopes.clone()), domain, now);
+        answer["refresh_token"] = json!(refresh_token);
+        answer["scope"] = json!(code.scopes.join(" "));
+        answer
+    }
+
+    fn mint(&mut self, scopes: Option<Vec<String>>, domain: &str, now: Instant) -> Value {
         self.minted += 1;
         let value = format!("1000.fake.{:06}", self.minted);
         let expires = now + self.rules.lifetime;
-        self.live.push_back(Token { value: value.clone(), expires, calls_left: self.rules.calls });
+        self.live.push_back(Token { value: value.clone(), expires, calls_left: self.rules.calls, scopes });
         if self.live.len() > LIVE_TOKENS {
             self.live.pop_front();
         }
@@ -105,6 +166,17 @@ impl Tokens {
         let Some(token) = self.live.iter_mut().find(|token| token.value == value) else { return false };
         token.calls_left = token.calls_left.map(|left| left.saturating_sub(1));
         true
+    }
+
+    /// Returns true if a valid token has a scope such as `ZohoBooks.settings.READ`.
+    pub(crate) fn has_scope(&self, value: &str, scope: &str) -> bool {
+        let Some(token) = self.live.iter().find(|token| token.value == value) else { return false };
+        let Some(scopes) = &token.scopes else { return true };
+        let parts: Vec<&str> = scope.split('.').collect();
+        let [service, group, _] = parts[..] else { return false };
+        let whole = format!("{service}.{group}.ALL");
+        let everything = format!("{service}.fullaccess.all");
+        scopes.iter().any(|known| *known == scope || *known == whole || *known == everything)
     }
 }
 

@@ -169,7 +169,7 @@ fn plain(value: &Value) -> Option<String> {
 
 /// Returns the client for all deliveries. There is one, since building it loads the certificates. It keeps no
 /// connections, because they would end with the runtime of the test that opened them.
-fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {
         return Ok(client.clone());

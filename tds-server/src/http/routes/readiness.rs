@@ -44,8 +44,8 @@ pub(crate) async fn show_missed(State(state): State<AppState>) -> Answer<dto::Mi
     responses((status = 200, description = "announced changes, and looks at Zoho's history", body = dto::MissedWebhooks)))]
 pub(crate) async fn look_for_missed(State(state): State<AppState>) -> Answer<dto::MissedWebhooks> {
     let services = &state.services;
-    let daily =
-        Daily::of(services).ok_or_else(|| Problem::unavailable("This server keeps no measurements."))?;
+    let daily = Daily::of(services, None)
+        .ok_or_else(|| Problem::unavailable("This server keeps no measurements."))?;
     daily.read_history().await?;
     Ok(Json(missed(&services.ports, &services.catalogue).await?.into()))
 }

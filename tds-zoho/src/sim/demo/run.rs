@@ -7,7 +7,7 @@ use tokio::time::MissedTickBehavior;
 use super::Changes;
 use crate::sim::{
     SharedOrganization,
-    webhook::{Delivery, Form, deliver},
+    webhook::{Delivery, Form, Receipt, deliver},
 };
 
 /// Changes the organization once in every interval and sends the signed webhooks to the server at the base URL, until
@@ -43,9 +43,36 @@ pub async fn run_changes(
     }
 }
 
+/// Like [`run_changes`], but each webhook goes where the active rules of the organization send it, signed with the secret
+/// of its registration. Nothing is sent while no rule is registered.
+pub async fn run_changes_by_rules(zoho: SharedOrganization, every: Duration, stop: impl Future<Output = ()>) {
+    zoho.follow_rules(true);
+    let work = async {
+        let mut changes = Changes::new(7);
+        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let change = changes.next_change(&zoho);
+            for delivery in zoho.take_webhooks().iter().chain(&change) {
+                for webhook in zoho.registered(delivery) {
+                    report(&webhook.name, webhook.send().await);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = work => {}
+    }
+}
+
 async fn send(delivery: &Delivery, base_url: &str, secret: &str) {
-    let path = &delivery.entity_path;
-    match deliver(delivery, base_url, secret, Form::Json).await {
+    report(&delivery.entity_path, deliver(delivery, base_url, secret, Form::Json).await);
+}
+
+fn report(path: &str, receipt: Result<Receipt, reqwest::Error>) {
+    match receipt {
         Ok(receipt) if receipt.status == 200 => tracing::debug!(path, "webhook delivered"),
         Ok(receipt) => tracing::warn!(path, status = receipt.status, body = receipt.body, "webhook refused"),
         Err(error) => tracing::warn!(path, error = &error as &dyn std::error::Error, "webhook not delivered"),

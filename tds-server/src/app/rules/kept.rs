@@ -1,0 +1,140 @@
+//! What all processes know of registered webhooks: where they are sent, what the last look found, and which deliveries were
+//! refused lately.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tds_core::{
+    error::{Error, Result},
+    limits::shared_state::SharedState,
+};
+use tds_postgres::PgStore;
+use time::OffsetDateTime;
+
+const RULES: &str = "registered webhooks";
+const REFUSED: &str = "refused webhooks";
+/// The number of times that a change of a document is attempted.
+const ATTEMPTS: u32 = 20;
+
+/// Where webhooks are sent, and what the last look found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The base URL of the last command that registered webhooks.
+    pub(crate) base: Option<String>,
+    pub(crate) checked: Option<Checked>,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Checked {
+    /// When it was, in seconds since 1970, by the clock of the store.
+    pub(crate) at: i64,
+    /// What was wrong, one line each.
+    pub(crate) wrong: Vec<String>,
+    /// Why Zoho did not show everything, if it did not.
+    pub(crate) unreadable: Option<String>,
+    /// The number of webhooks that are as they should be or not.
+    pub(crate) webhooks: usize,
+}
+
+/// Deliveries that were refused, by the path at which they arrived.
+pub(crate) type Refused = BTreeMap<String, RefusedOf>;
+
+/// The refused deliveries of one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusedOf {
+    /// The number of deliveries without a signature.
+    pub(crate) unsigned: u64,
+    /// When the last of them arrived, in seconds since 1970.
+    pub(crate) unsigned_at: i64,
+    /// The number of deliveries whose signature is that of another secret.
+    pub(crate) mismatched: u64,
+    /// When the last of them arrived, in seconds since 1970.
+    pub(crate) mismatched_at: i64,
+}
+
+impl Kept {
+    /// Reads what is known.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn load(store: &PgStore) -> Result<Self> {
+        read(store.load(RULES).await?.text)
+    }
+
+    /// Keeps what a look at the webhooks of a base URL found. If `registers` is true, later looks are at this base URL too.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn checked(store: &PgStore, base: &str, found: Checked, registers: bool) -> Result<()> {
+        change(store, RULES, |kept: &mut Self, now| {
+            if registers || kept.base.is_none() {
+                kept.base = Some(base.to_owned());
+            }
+            kept.checked = Some(Checked { at: now.unix_timestamp(), ..found.clone() });
+        })
+        .await
+    }
+
+    /// Forgets everything, because nothing is registered any more.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn forget(store: &PgStore) -> Result<()> {
+        change(store, RULES, |kept: &mut Self, _| *kept = Self::default()).await
+    }
+
+    /// Reads which deliveries were refused.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn refused(store: &PgStore) -> Result<Refused> {
+        read(store.load(REFUSED).await?.text)
+    }
+
+    /// Adds refused deliveries.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn add_refused(store: &PgStore, more: &Refused) -> Result<()> {
+        change(store, REFUSED, |known: &mut Refused, _| {
+            for (path, of) in more {
+                known.entry(path.clone()).or_default().add(of);
+            }
+        })
+        .await
+    }
+}
+
+impl RefusedOf {
+    /// Adds the deliveries of another time.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.unsigned = self.unsigned.saturating_add(other.unsigned);
+        self.unsigned_at = self.unsigned_at.max(other.unsigned_at);
+        self.mismatched = self.mismatched.saturating_add(other.mismatched);
+        self.mismatched_at = self.mismatched_at.max(other.mismatched_at);
+    }
+}
+
+/// Reads a document. One of another version of the program, which cannot be read, counts as empty.
+fn read<S: Default + DeserializeOwned>(text: Option<String>) -> Result<S> {
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+async fn change<S: Default + Serialize + DeserializeOwned + Send>(
+    store: &PgStore,
+    name: &str,
+    change: impl Fn(&mut S, OffsetDateTime) + Send,
+) -> Result<()> {
+    for _ in 0..ATTEMPTS {
+        let document = store.load(name).await?;
+        let mut state: S = read(document.text)?;
+        change(&mut state, document.now);
+        let text = serde_json::to_string(&state)
+            .map_err(|error| Error::internal(format!("{name} cannot be written")).with_source(error))?;
+        if store.swap(name, document.version, &text).await? {
+            return Ok(());
+        }
+    }
+    Err(Error::unavailable(format!("{name} could not be stored, because other processes stored it first")))
+}

@@ -1,0 +1,79 @@
+//! Counts refused webhooks by their path, for the check of what is registered in Zoho.
+
+use std::{mem, sync::Mutex, time::Duration};
+
+use tds_core::{lock::lock, shutdown::Shutdown};
+use tds_postgres::PgStore;
+use time::OffsetDateTime;
+
+use crate::app::rules::{Kept, Refused, RefusedOf};
+
+/// The time between two writes of the counts. A flood of forged webhooks costs one write a minute.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// The refused deliveries that are not stored yet.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<Refused>);
+
+impl Counted {
+    /// Counts a delivery. `entity` is one of the entity types that the program knows, so the number of counts is limited.
+    pub(super) fn add(&self, entity: &str, is_signed: bool, at: OffsetDateTime) {
+        let (one, at) = (1, at.unix_timestamp());
+        let more = if is_signed {
+            RefusedOf { mismatched: one, mismatched_at: at, ..RefusedOf::default() }
+        } else {
+            RefusedOf { unsigned: one, unsigned_at: at, ..RefusedOf::default() }
+        };
+        let mut counted = lock(&self.0);
+        match counted.get_mut(entity) {
+            Some(of) => of.add(&more),
+            None => drop(counted.insert(entity.to_owned(), more)),
+        }
+    }
+
+    /// Stores the counts once a minute and at the end.
+    pub(super) async fn run(&self, store: PgStore, shutdown: Shutdown) {
+        loop {
+            let is_over = shutdown.sleep(EVERY).await;
+            self.store(&store).await;
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    async fn store(&self, store: &PgStore) {
+        let counted = mem::take(&mut *lock(&self.0));
+        if counted.is_empty() {
+            return;
+        }
+        if let Err(error) = Kept::add_refused(store, &counted).await {
+            tracing::debug!(error = %error.chain(), "the counts of refused webhooks could not be stored");
+            let mut again = lock(&self.0);
+            for (entity, of) in counted {
+                again.entry(entity).or_default().add(&of);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn deliveries_are_counted_by_entity_type_and_by_what_is_wrong_with_them() {
+        let counted = Counted::default();
+        let at = datetime!(2026-11-20 10:00 UTC);
+        for is_signed in [false, true, false] {
+            counted.add("products", is_signed, at);
+        }
+        counted.add("bills", true, at);
+        let counted = lock(&counted.0).clone();
+        let of = |name: &str| (counted[name].unsigned, counted[name].mismatched);
+        assert_eq!((of("products"), of("bills")), ((2, 1), (0, 1)));
+        assert_eq!(counted["bills"].mismatched_at, at.unix_timestamp());
+    }
+}

@@ -1,0 +1,260 @@
+//! `auth`: from a client and a code of Zoho's API console to a refresh token and an organization.
+
+mod choice;
+
+use std::sync::Arc;
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use tds_core::clock::SystemClock;
+use tds_zoho::{DataCenter, Grant, Organization, ZohoClient, ZohoConfig, entities::Catalogue};
+
+use self::choice::{Choice, choose};
+use super::{
+    dotenv::{DotEnv, quoted},
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output,
+    settings::{CLIENT, Given, flags},
+    store::quiet_config,
+};
+use crate::{
+    config::{Need, incomplete_zoho},
+    entities::Entities,
+};
+
+/// The most access tokens that this command mints. Zoho gives 10 in ten minutes.
+const MOST_MINTS: u32 = 3;
+const TOKEN: &str = "ZOHO_REFRESH_TOKEN";
+
+/// Get a refresh token and choose the organization
+#[derive(Args)]
+#[command(
+    args = flags(&[CLIENT]),
+    after_help = "In Zoho's API console, create a self client and a code with the scopes that --scopes prints. The code\n\
+    works once, for a few minutes. The values are written to .env (only its owner may read it, other lines stay).\n\
+    If .env already has a refresh token and no code is given, only the organization is chosen.\n\n\
+    Examples:\n  tds-server auth --scopes\n  tds-server auth --code 1000.abc\n  \
+    tds-server auth --organization 60000000001"
+)]
+pub(crate) struct AuthArgs {
+    /// Code of the API console [default: asked for]
+    #[arg(long)]
+    code: Option<String>,
+    /// Id of the organization, if the user belongs to several [default: asked for]
+    #[arg(long, value_name = "ID")]
+    organization: Option<String>,
+    /// Redirect URI of the client; a self client has none
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<String>,
+    /// Print the values instead of writing .env
+    #[arg(long)]
+    print: bool,
+    /// Print the scopes that the code needs, and exit
+    #[arg(long)]
+    scopes: bool,
+}
+
+impl AuthArgs {
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let lookup = Lookup::load(flags)?;
+        let config = quiet_config(&lookup, Need::Database)?;
+        let catalogue =
+            config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
+        if self.scopes {
+            return print_scopes(&catalogue);
+        }
+        let mut zoho = incomplete_zoho(|name| lookup.get(name))?;
+        zoho.most_mints = MOST_MINTS;
+        let mut values = Values::open(self.print, &lookup)?;
+        let wanted = self.organization.clone().or_else(|| lookup.get("ZOHO_ORGANIZATION_ID"));
+        if let Some(code) = self.code(&zoho, &catalogue)? {
+            values.may_store_a_token()?;
+            complete_client(&mut zoho)?;
+            let grant = tds_zoho::exchange(&zoho, &code, self.redirect_uri.as_deref()).await?;
+            report(&grant, &catalogue);
+            zoho.refresh_token = grant.refresh_token;
+            // The token is stored before anything else can fail: the code cannot be exchanged again.
+            values.store(&client_values(&zoho, grant.data_center, &lookup))?;
+        }
+        let organization = self.organization(&zoho, wanted.as_deref()).await?;
+        values.store(&[("ZOHO_ORGANIZATION_ID", organization.id.clone())])?;
+        values.end(&organization)
+    }
+
+    /// Returns the code. `None`: there is a refresh token, and no code was given.
+    fn code(&self, zoho: &ZohoConfig, catalogue: &Catalogue) -> CommandResult<Option<SecretString>> {
+        if let Some(code) = &self.code {
+            return Ok(Some(SecretString::from(code.trim().to_owned())));
+        }
+        if !zoho.refresh_token.expose_secret().is_empty() {
+            output::talk("no --code: the present refresh token stays, and only the organization is chosen");
+            return Ok(None);
+        }
+        output::talk(&format!(
+            "In Zoho's API console (api-console.zoho.com, or that of your data centre), open the self client, and \
+             generate a code with these scopes:\n\n{}\n\nWith these as well, `tds-server webhooks install` can register \
+             the webhooks:\n\n{}\n",
+            tds_zoho::scopes(catalogue, false).join(","),
+            settings_scopes(catalogue)
+        ));
+        match output::ask("code")? {
+            Some(code) if !code.is_empty() => Ok(Some(SecretString::from(code))),
+            _ => Err(Failure::usage("there is no code: state it with --code CODE")),
+        }
+    }
+
+    /// Returns the organization that is wanted, or the only one, or the one that a person chooses.
+    async fn organization(&self, zoho: &ZohoConfig, wanted: Option<&str>) -> CommandResult<Organization> {
+        let mut config = zoho.clone();
+        // Zoho lists the organizations without being told one.
+        config.organization_id = "0".to_owned();
+        let client = ZohoClient::new(config, Arc::new(SystemClock))?;
+        let organizations = client.visible_organizations().await;
+        client.close().await;
+        match choose(organizations?, wanted) {
+            Choice::Taken(organization) => Ok(organization),
+            Choice::Unknown(reason) => Err(Failure::failed(reason)),
+            Choice::Several(organizations) => {
+                output::talk("the user belongs to several organizations:");
+                for one in &organizations {
+                    output::talk(&format!("  {}  {}", one.id, output::clean(&one.name)));
+                }
+                let again = "state one with --organization ID; the refresh token was kept, so no code is needed again";
+                let id = output::ask("organization")?.ok_or_else(|| Failure::usage(again))?;
+                match choose(organizations, Some(&id)) {
+                    Choice::Taken(organization) => Ok(organization),
+                    _ => Err(Failure::failed(format!("there is no such organization; {again}"))),
+                }
+            }
+        }
+    }
+}
+
+fn settings_scopes(catalogue: &Catalogue) -> String {
+    let reading = tds_zoho::scopes(catalogue, false).len();
+    tds_zoho::scopes(catalogue, true).split_off(reading).join(",")
+}
+
+fn print_scopes(catalogue: &Catalogue) -> CommandResult {
+    output::talk("for reading:");
+    output::data(&tds_zoho::scopes(catalogue, false).join(","))?;
+    output::talk("for reading, and for `tds-server webhooks install`:");
+    output::data(&tds_zoho::scopes(catalogue, true).join(","))
+}
+
+/// Asks for what is missing of the client.
+fn complete_client(zoho: &mut ZohoConfig) -> CommandResult {
+    let missing =
+        |name: &str| Failure::usage(format!("{name}: found nothing; accepted: the value of the API console"));
+    if zoho.client_id.is_empty() {
+        let id = output::ask("client id")?.filter(|text| !text.is_empty());
+        zoho.client_id = id.ok_or_else(|| missing("ZOHO_CLIENT_ID"))?;
+    }
+    if zoho.client_secret.expose_secret().is_empty() {
+        let secret = output::ask("client secret")?.filter(|text| !text.is_empty());
+        zoho.client_secret = secret.ok_or_else(|| missing("ZOHO_CLIENT_SECRET"))?.into();
+    }
+    Ok(())
+}
+
+/// Says what the grant lacks.
+fn report(grant: &Grant, catalogue: &Catalogue) {
+    if let Some(host) = &grant.ignored_api_domain {
+        output::talk(&format!(
+            "warning: Zoho's answer names the API host {}, which is not one of Zoho's known hosts and is not used",
+            output::clean(host)
+        ));
+    }
+    if grant.scopes.is_empty() {
+        return;
+    }
+    let missing = tds_zoho::missing_scopes(&tds_zoho::scopes(catalogue, false), &grant.scopes);
+    if !missing.is_empty() {
+        output::talk(&format!(
+            "warning: the code was made without the scopes {}; what needs them will wait. Make a new code with all \
+             scopes (tds-server auth --scopes) if you need it",
+            missing.join(",")
+        ));
+    }
+    let settings = tds_zoho::missing_scopes(&tds_zoho::scopes(catalogue, true), &grant.scopes);
+    if settings.len() > missing.len() {
+        output::talk(
+            "note: the code was made without the scopes for settings, so `tds-server webhooks` can only print the clicks",
+        );
+    }
+}
+
+/// Returns the values of the client and of its token.
+fn client_values(
+    zoho: &ZohoConfig,
+    answered: Option<DataCenter>,
+    lookup: &Lookup,
+) -> Vec<(&'static str, String)> {
+    let mut values = vec![
+        ("ZOHO_CLIENT_ID", zoho.client_id.clone()),
+        ("ZOHO_CLIENT_SECRET", zoho.client_secret.expose_secret().to_owned()),
+        (TOKEN, zoho.refresh_token.expose_secret().to_owned()),
+    ];
+    // A value that comes from a file stays there.
+    values.retain(|(name, _)| lookup.get(&format!("{name}_FILE")).is_none());
+    values.extend(answered.map(|center| ("ZOHO_DATA_CENTER", center.as_str().to_owned())));
+    values
+}
+
+/// Where the values go.
+struct Values {
+    /// `None`: to standard output.
+    file: Option<DotEnv>,
+    /// The variables of the environment, which take precedence over the file.
+    in_environment: Vec<&'static str>,
+    token_is_in_file: bool,
+}
+
+impl Values {
+    fn open(print: bool, lookup: &Lookup) -> CommandResult<Self> {
+        let names =
+            ["ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", TOKEN, "ZOHO_ORGANIZATION_ID", "ZOHO_DATA_CENTER"];
+        Ok(Self {
+            file: if print { None } else { Some(DotEnv::open()?) },
+            in_environment: names.into_iter().filter(|name| std::env::var_os(name).is_some()).collect(),
+            token_is_in_file: lookup.get(&format!("{TOKEN}_FILE")).is_some(),
+        })
+    }
+
+    fn may_store_a_token(&self) -> CommandResult {
+        if self.token_is_in_file && self.file.is_some() {
+            return Err(Failure::usage(format!(
+                "{TOKEN}_FILE is set, so the refresh token does not belong into .env: run the command with --print, \
+                 and write the token into that file"
+            )));
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, values: &[(&'static str, String)]) -> CommandResult {
+        let Some(file) = &mut self.file else {
+            for (name, value) in values {
+                output::data(&format!("{name}={}", quoted(value)))?;
+            }
+            return Ok(());
+        };
+        file.write(values)?;
+        for (name, value) in values {
+            if self.in_environment.contains(name) && std::env::var(name).ok().as_ref() != Some(value) {
+                output::talk(&format!(
+                    "warning: {name} is also set in the environment, which takes precedence over .env: change it there"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&self, organization: &Organization) -> CommandResult {
+        let name = output::clean(&organization.name).into_owned();
+        let place = if self.file.is_some() { "written to .env" } else { "printed" };
+        output::talk(&format!("organization {} ({name}); the values were {place}", organization.id));
+        output::talk("next: tds-server webhooks install --url https://YOUR-SERVER");
+        Ok(())
+    }
+}

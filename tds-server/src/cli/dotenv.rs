@@ -1,0 +1,183 @@
+//! Writes settings into the file `.env`.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::{DOTENV, parse},
+};
+
+/// The file `.env` of the working directory, as it was read.
+pub(super) struct DotEnv {
+    path: PathBuf,
+    text: String,
+    pub(super) settings: HashMap<String, String>,
+}
+
+impl DotEnv {
+    /// Reads the file, which does not have to exist, and checks whether it can be replaced.
+    pub(super) fn open() -> CommandResult<Self> {
+        // If the name is a link, the file that it leads to is replaced, and the link stays.
+        let path = fs::canonicalize(DOTENV).unwrap_or_else(|_| PathBuf::from(DOTENV));
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Failure::usage(format!("{} cannot be read: {error}", path.display()))),
+        };
+        let settings = parse(&bytes, &path)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::usage(format!("{} is not UTF-8", path.display())))?;
+        let file = Self { path, text, settings };
+        // A code works once. It must not be spent if its result cannot be stored.
+        let probe = file.beside();
+        file.create(&probe).map_err(|error| file.not_written(&error))?;
+        fs::remove_file(&probe).map_err(|error| file.not_written(&error))?;
+        Ok(file)
+    }
+
+    /// Writes settings. Lines of other settings and comments stay as they are. The file is replaced at once, and only
+    /// its owner may read it.
+    pub(super) fn write(&mut self, settings: &[(&str, String)]) -> CommandResult {
+        let text = merged(&self.text, settings);
+        let expected = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let mut known = self.settings.clone();
+        known.extend(expected);
+        // What is written is read before it replaces anything.
+        if parse(text.as_bytes(), &self.path).ok().as_ref() != Some(&known) {
+            let path = self.path.display();
+            return Err(Failure::failed(format!(
+                "{path} cannot be changed without changing other lines; run the command with --print, and enter the \
+                 values by hand"
+            )));
+        }
+        self.replace(&text).map_err(|error| self.not_written(&error))?;
+        (self.text, self.settings) = (text, known);
+        Ok(())
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let path = self.beside();
+        let mut file = self.create(&path)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let renamed = written.and_then(|()| fs::rename(&path, &self.path));
+        if renamed.is_err() {
+            drop(fs::remove_file(&path));
+        }
+        renamed
+    }
+
+    /// Creates a new file for its owner only, who is the owner of the present file where that is permitted.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        if let Ok(present) = fs::metadata(&self.path)
+            && present.uid() != file.metadata()?.uid()
+        {
+            chown(path, Some(present.uid()), Some(present.gid()))?;
+        }
+        Ok(file)
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.path.with_file_name(format!(".env.{}.new", std::process::id()))
+    }
+
+    fn not_written(&self, error: &io::Error) -> Failure {
+        Failure::failed(format!("{} cannot be replaced: {error}", self.path.display()))
+    }
+}
+
+/// Returns the text with these settings: each replaces its last line where there is one, or follows at the end.
+fn merged(text: &str, settings: &[(&str, String)]) -> String {
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    for (name, value) in settings {
+        let line = format!("{name}={}", quoted(value));
+        let mut places: Vec<usize> =
+            (0..lines.len()).filter(|place| name_of(&lines[*place]) == Some(*name)).collect();
+        match places.pop() {
+            Some(place) => {
+                let end = if lines[place].ends_with("\r\n") { "\r\n" } else { "\n" };
+                lines[place] = line + end;
+                for earlier in places {
+                    lines[earlier].clear();
+                }
+            }
+            None => {
+                if let Some(last) = lines.last_mut().filter(|last| !last.ends_with('\n')) {
+                    last.push('\n');
+                }
+                lines.push(line + "\n");
+            }
+        }
+    }
+    lines.concat()
+}
+
+/// Returns the name of the setting of a line.
+fn name_of(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    line.split_once('=').map(|(name, _)| name.trim())
+}
+
+/// Returns a value as the file has to hold it.
+pub(super) fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+,".contains(&byte);
+    if value.bytes().all(plain) {
+        return value.to_owned();
+    }
+    if !value.contains(['\'', '\n']) {
+        return format!("'{value}'");
+    }
+    let escaped = |text: String, character: char| match character {
+        '"' | '\\' | '$' => format!("{text}\\{character}"),
+        '\n' => text + "\\n",
+        other => format!("{text}{other}"),
+    };
+    format!("\"{}\"", value.chars().fold(String::new(), escaped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> HashMap<String, String> {
+        parse(text.as_bytes(), Path::new(".env")).unwrap_or_else(|_| panic!("{text:?} is not read"))
+    }
+
+    #[test]
+    fn settings_are_replaced_in_place_and_other_lines_stay() {
+        let text = "# mine\nA=1\nexport TOKEN='old one' # remark\n\n  B = two\nTOKEN=older\n#TOKEN=comment";
+        let merged = merged(text, &[("TOKEN", "1000.new".to_owned()), ("C", "x".to_owned())]);
+        assert_eq!(merged, "# mine\nA=1\n\n  B = two\nTOKEN=1000.new\n#TOKEN=comment\nC=x\n");
+        assert_eq!(merged.matches("TOKEN=1000").count(), 1);
+        assert_eq!(super::merged("", &[("A", "1".to_owned())]), "A=1\n");
+        assert_eq!(super::merged("A=0\r\nB=2\r\n", &[("A", "1".to_owned())]), "A=1\r\nB=2\r\n");
+    }
+
+    #[test]
+    fn every_value_reads_back() {
+        for value in [
+            "1000.abc-DEF_9",
+            "with blank",
+            "a#b",
+            "$HOME",
+            "it's",
+            "it's \"both\" $A \\ #",
+            "'",
+            "\"",
+            "back\\slash",
+            "é 東京",
+            "a=b",
+        ] {
+            let text = merged("X=1\n", &[("SECRET", value.to_owned())]);
+            assert_eq!(read(&text).get("SECRET").map(String::as_str), Some(value), "{text}");
+            assert_eq!(read(&text).get("X").map(String::as_str), Some("1"));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! `webhooks`: the webhooks and rules that are registered in Zoho.
+
+mod clicks;
+mod session;
+
+use clap::{Args, Subcommand};
+use tds_core::queue::Lane;
+use tds_zoho::{
+    entities::Api,
+    rules::{Destination, Pace, Plan, Registered, StepOutcome, Target, Unreadable},
+};
+
+use self::session::Session;
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output::{self, Column},
+    settings::{DATABASE, ENTITIES, Given, RULES, Setting, WEBHOOK, ZOHO, flags},
+};
+use crate::{
+    app::rules::{Look, RefusedOf, removal},
+    entities::Entities,
+    http::dto,
+};
+
+const SETTINGS: [&[Setting]; 5] = [WEBHOOK, RULES, ENTITIES, ZOHO, DATABASE];
+
+/// Register webhooks and rules in Zoho, and check them
+#[derive(Args)]
+pub(crate) struct WebhooksArgs {
+    #[command(subcommand)]
+    action: WebhooksAction,
+}
+
+#[derive(Subcommand)]
+enum WebhooksAction {
+    /// Show what install would do; changes nothing
+    Plan(LookArgs),
+    /// Create what is missing, and mend what is wrong; can be repeated at any time
+    #[command(
+        after_help = "The webhooks are named TDS MODULE TRIGGER MARK. The mark follows from the URL and the secret: after a change\n\
+        of either, the command creates a new webhook, switches the rule to it, and deletes the old one. If the command\n\
+        is interrupted, run it again.\n\n\
+        Example:\n  tds-server webhooks install --url https://tds.example.com"
+    )]
+    Install(LookArgs),
+    /// Check what is registered; exit status 1 if something is wrong
+    Status(LookArgs),
+    /// Delete everything that TDS registered, and nothing else
+    Remove(RemoveArgs),
+}
+
+#[derive(Args)]
+#[command(args = flags(&SETTINGS))]
+struct LookArgs {
+    /// Base URL of the server, as Zoho reaches it [default: that of the last install]
+    #[arg(long, value_name = "BASE")]
+    url: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(args = flags(&SETTINGS))]
+struct RemoveArgs {
+    /// Base URL of the server; not needed
+    #[arg(long, value_name = "BASE")]
+    url: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl WebhooksArgs {
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let session = Session::open(&Lookup::load(flags)?, entities).await?;
+        let done = match self.action {
+            WebhooksAction::Plan(args) => args.plan(&session).await,
+            WebhooksAction::Install(args) => args.install(&session).await,
+            WebhooksAction::Status(args) => args.status(&session).await,
+            WebhooksAction::Remove(args) => args.run(&session).await,
+        };
+        session.close().await;
+        done
+    }
+}
+
+impl LookArgs {
+    async fn plan(self, session: &Session) -> CommandResult {
+        let (look, _) = self.look(session, &mut session.pace()).await?;
+        let is_readable = look.unreadable.is_empty();
+        if self.json {
+            output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), is_readable)))?;
+        } else {
+            print_steps(&look)?;
+            print_others(&look)?;
+        }
+        if is_readable { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    async fn status(self, session: &Session) -> CommandResult {
+        let (look, _) = self.look(session, &mut session.pace()).await?;
+        session.keep(&look, false).await;
+        let refused = session.refused().await;
+        let ok = look.unreadable.is_empty() && look.deviations().next().is_none() && refused.is_empty();
+        if self.json {
+            output::json(&dto::RegisteredWebhooks::from((look, refused, ok)))?;
+        } else {
+            print_status(&look, &refused)?;
+        }
+        if ok { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    async fn install(self, session: &Session) -> CommandResult {
+        let mut pace = session.pace();
+        let (look, destination) = self.look(session, &mut pace).await?;
+        let mut refused = 0;
+        for plan in &look.plans {
+            refused += take(session, plan, Some(&destination), &mut pace).await?;
+        }
+        let changed: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
+        // Zoho may have done less than it said, so the result is what it shows now.
+        let look = if changed == 0 {
+            look
+        } else {
+            session.rules.look(&session.zoho, &destination, Lane::Operator, &mut pace).await?
+        };
+        session.keep(&look, true).await;
+        let left: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
+        if self.json {
+            let ok = refused == 0 && left == 0 && look.unreadable.is_empty();
+            output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), ok)))?;
+            return if ok { Ok(()) } else { Err(Failure::Reported) };
+        }
+        let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
+        print_others(&look)?;
+        if refused > 0 || left > 0 {
+            return Err(Failure::failed(format!(
+                "{} steps are still to do; run the command again, or create by hand what Zoho refuses:\n{}",
+                left.max(refused),
+                clicks::text(&unfinished(&look), &look.base, session.has_key())
+            )));
+        }
+        let what = if changed == 0 { "nothing had to be done" } else { "done" };
+        output::data(&format!("{what}: {webhooks} webhooks and rules are registered for {}", look.base))?;
+        if look.unreadable.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    /// Looks at what is registered. If Books does not show it, prints the clicks.
+    async fn look(&self, session: &Session, pace: &mut Pace) -> CommandResult<(Look, Destination)> {
+        let destination = session.destination(self.url.as_deref()).await?;
+        let look = session.rules.look(&session.zoho, &destination, Lane::Operator, pace).await?;
+        for line in &look.lacking {
+            output::talk(&output::clean(line));
+        }
+        for (api, reason) in &look.unreadable {
+            output::talk(&output::clean(&format!("{}: {reason}", product(*api))));
+        }
+        let unreadable: Vec<Target> = look
+            .targets
+            .iter()
+            .filter(|target| look.unreadable.iter().any(|(api, _)| *api == target.api))
+            .cloned()
+            .collect();
+        if !unreadable.is_empty() {
+            let text = clicks::text(&unreadable, &look.base, session.has_key());
+            output::talk(
+                "TDS cannot register webhooks without the scopes for settings. Make a code with the scopes that \
+                 `tds-server auth --scopes` prints, run `tds-server auth`, and run this command again. Or click:",
+            );
+            if self.json { output::talk(&text) } else { output::data(&text)? }
+        }
+        if look.plans.is_empty() && !self.json {
+            return Err(Failure::Reported);
+        }
+        Ok((look, destination))
+    }
+}
+
+impl RemoveArgs {
+    async fn run(self, session: &Session) -> CommandResult {
+        let mut pace = session.pace();
+        let targets = session.rules.targets();
+        let found = session.rules.found(&session.zoho, &targets, Lane::Operator, &mut pace).await?;
+        let mut plans = Vec::new();
+        let mut is_unreadable = false;
+        for (api, found) in found {
+            match found {
+                Registered::Known(found) => plans.push(removal(api, &found)),
+                Registered::Unreadable(Unreadable::NoProduct(_)) => {}
+                Registered::Unreadable(Unreadable::Refused(reason)) => {
+                    is_unreadable = true;
+                    output::talk(&output::clean(&format!("{}: {reason}", product(api))));
+                }
+            }
+        }
+        let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
+        if steps == 0 && !is_unreadable {
+            return output::data("nothing of TDS is registered");
+        }
+        if steps > 0 {
+            let question = format!("Delete {steps} webhooks and rules of TDS in Zoho?");
+            output::confirm(&question, self.yes)?;
+        }
+        let mut refused = 0;
+        for plan in &plans {
+            refused += take(session, plan, None, &mut pace).await?;
+        }
+        if refused > 0 || is_unreadable {
+            return Err(Failure::failed(
+                "not everything could be deleted; the rest is in Zoho under Settings → Automation",
+            ));
+        }
+        session.forget().await;
+        output::data(&format!("{steps} webhooks and rules were deleted"))
+    }
+}
+
+/// Takes the steps of a plan. Returns how many Zoho refused.
+async fn take(
+    session: &Session,
+    plan: &Plan,
+    destination: Option<&Destination>,
+    pace: &mut Pace,
+) -> CommandResult<usize> {
+    let mut refused = 0;
+    for step in &plan.steps {
+        let outcome = session.zoho.register(plan.api, step, destination, pace).await.map_err(|error| {
+            Failure::failed(format!(
+                "{} {:?}: {}; run the command again, it continues from what Zoho then shows",
+                step.action(),
+                step.name,
+                error.explain(crate::hint::command)
+            ))
+        })?;
+        match outcome {
+            StepOutcome::Done => output::talk(&format!("{} {:?}: done", step.action(), step.name)),
+            StepOutcome::Skipped => output::talk(&format!("{} {:?}: not tried", step.action(), step.name)),
+            StepOutcome::Refused(reason) => {
+                refused += 1;
+                output::talk(&output::clean(&format!("{} {:?}: {reason}", step.action(), step.name)));
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// Returns the targets that are not registered.
+fn unfinished(look: &Look) -> Vec<Target> {
+    let states = look.plans.iter().flat_map(|plan| &plan.states);
+    let unfinished = states.filter(|state| state.webhook_id.is_none() || state.rule_id.is_none());
+    unfinished.map(|state| state.target.clone()).collect()
+}
+
+fn product(api: Api) -> &'static str {
+    match api {
+        Api::Books => "Zoho Books",
+        Api::Inventory => "Zoho Inventory",
+    }
+}
+
+fn print_steps(look: &Look) -> CommandResult {
+    let steps: Vec<_> = look.plans.iter().flat_map(|plan| &plan.steps).cloned().collect();
+    if steps.is_empty() {
+        return if look.plans.is_empty() { Ok(()) } else { output::data("nothing would be changed") };
+    }
+    const COLUMNS: &[Column<tds_zoho::rules::Step>] = &[
+        ("STEP", |step| step.action().to_owned()),
+        ("NAME", |step| step.name.clone()),
+        ("WHY", |step| step.reason.to_owned()),
+    ];
+    output::data(&output::table(COLUMNS, &steps))
+}
+
+fn print_others(look: &Look) -> CommandResult {
+    let others: Vec<_> = look.plans.iter().flat_map(|plan| &plan.others).cloned().collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    const COLUMNS: &[Column<tds_zoho::rules::Other>] = &[
+        ("WEBHOOK OF OTHERS (left alone)", |other| other.name.clone()),
+        ("URL", |other| output::or_dash(other.url.as_deref())),
+    ];
+    output::data(&output::table(COLUMNS, &others))
+}
+
+fn print_status(look: &Look, refused: &[(String, RefusedOf)]) -> CommandResult {
+    const COLUMNS: &[Column<tds_zoho::rules::Deviation>] = &[
+        ("FINDING", |one| one.kind.as_str().to_owned()),
+        ("NAME", |one| one.name.clone()),
+        ("DETAIL", |one| one.text.clone()),
+    ];
+    let deviations: Vec<_> = look.deviations().cloned().collect();
+    let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
+    if deviations.is_empty() && !look.plans.is_empty() {
+        output::data(&format!("{webhooks} webhooks and rules are registered for {}", look.base))?;
+    } else if !deviations.is_empty() {
+        output::data(&output::table(COLUMNS, &deviations))?;
+    }
+    for (path, of) in refused {
+        output::data(&format!(
+            "refused deliveries at {path} in the last 24 hours: {} without a signature, {} with the signature of another \
+             secret; a webhook without our secret sends there",
+            of.unsigned, of.mismatched
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+use super::*;
+use crate::{
+    entities::Catalogue,
+    rules::{RuleModules, targets},
+};
+
+const SECRET: &str = "TdsSecret0123456";
+
+fn destination(base: &str, secret: &str) -> Destination {
+    Destination { base: base.to_owned(), secret: secret.into(), key: None }
+}
+
+fn here() -> Destination {
+    destination("https://tds.example.com", SECRET)
+}
+
+/// The targets of products: one for changes and one for deletions.
+fn products() -> Vec<Target> {
+    let catalogue = Catalogue::default().syncing(["products".parse().expect("a name")]);
+    targets(&catalogue, &RuleModules::default())
+}
+
+/// Zoho as far as plans see it: a step is taken, or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Zoho {
+    found: Found,
+    calls: usize,
+}
+
+impl Zoho {
+    fn new_id(&mut self) -> String {
+        self.calls += 1;
+        format!("{:03}", self.calls)
+    }
+
+    fn webhook(&mut self, name: &str, url: &str) -> String {
+        let id = self.new_id();
+        assert!(self.found.webhooks.iter().all(|one| one.name != name), "{name} is used");
+        self.found.webhooks.push(Webhook {
+            id: id.clone(),
+            name: name.to_owned(),
+            url: Some(url.to_owned()),
+        });
+        id
+    }
+
+    fn take(&mut self, step: &Step) {
+        match &step.kind {
+            StepKind::CreateWebhook { url, .. } => drop(self.webhook(&step.name, url)),
+            StepKind::PutRule { id, trigger, webhook, .. } => {
+                let sent = match webhook {
+                    Sent::Known(id) => id.clone(),
+                    Sent::Created(name) => {
+                        let created = self.found.webhooks.iter().find(|one| one.name == *name);
+                        created.expect("created before").id.clone()
+                    }
+                };
+                assert!(self.found.webhooks.iter().any(|one| one.id == sent));
+                let rule_type = Some(facts::rule_type(*trigger).to_owned());
+                let known = id.as_ref().and_then(|id| self.found.rules.iter().position(|one| one.id == *id));
+                let id = id.clone().unwrap_or_else(|| self.new_id());
+                let is_active = known.is_none_or(|place| self.found.rules[place].is_active);
+                let rule =
+                    Rule { id, name: step.name.clone(), rule_type, is_active, webhooks: Some(vec![sent]) };
+                match known {
+                    Some(place) => self.found.rules[place] = rule,
+                    None => self.found.rules.push(rule),
+                }
+            }
+            StepKind::ActivateRule(id) => {
+                let rule = self.found.rules.iter_mut().find(|one| one.id == *id);
+                rule.expect("a rule").is_active = true;
+            }
+            StepKind::RemoveRule(id) => self.found.rules.retain(|one| one.id != *id),
+            StepKind::RemoveWebhook(id) => {
+                let sent = |rule: &Rule| rule.webhooks.as_ref().is_some_and(|sent| sent.contains(id));
+                assert!(!self.found.rules.iter().any(sent), "a rule still sends {}", step.name);
+                self.found.webhooks.retain(|one| one.id != *id);
+            }
+        }
+    }
+
+    /// Takes the first steps of a plan, as a command that is killed then.
+    fn install(&mut self, destination: &Destination, most: usize) -> usize {
+        let plan = plan(Api::Books, &products(), destination, &[], &self.found);
+        plan.steps.iter().take(most).for_each(|step| self.take(step));
+        plan.steps.len()
+    }
+
+    fn installed(destination: &Destination) -> Self {
+        let mut zoho = Self::default();
+        zoho.install(destination, usize::MAX);
+        zoho
+    }
+}
+
+/// Returns the kinds of deviations and the actions of the plan.
+fn looked_at(found: &Found) -> (Vec<Kind>, Vec<&'static str>) {
+    let plan = plan(Api::Books, &products(), &here(), &[], found);
+    let mut kinds: Vec<Kind> = plan.deviations.iter().map(|one| one.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    (kinds, plan.steps.iter().map(Step::action).collect())
+}
+
+#[test]
+fn an_empty_organization_gets_a_webhook_and_a_rule_for_each_trigger_and_then_nothing() {
+    let (kinds, actions) = looked_at(&Found::default());
+    assert_eq!(kinds, [Kind::Missing]);
+    assert_eq!(actions, ["create webhook", "create rule", "create webhook", "create rule"]);
+    let zoho = Zoho::installed(&here());
+    assert_eq!((zoho.found.webhooks.len(), zoho.found.rules.len()), (2, 2));
+    assert!(plan(Api::Books, &products(), &here(), &[], &zoho.found).is_right());
+}
+
+#[test]
+fn what_is_wrong_decides_what_is_done() {
+    type Change = fn(&mut Zoho);
+    let cases: [(&str, Change, &[Kind], &[&str]); 11] = [
+        (
+            "a rule was turned off",
+            |zoho| zoho.found.rules[0].is_active = false,
+            &[Kind::Inactive],
+            &["activate rule"],
+        ),
+        ("a rule was deleted", |zoho| drop(zoho.found.rules.remove(0)), &[Kind::Missing], &["create rule"]),
+        (
+            "a webhook was deleted with its use in the rule",
+            |zoho| {
+                zoho.found.webhooks.remove(0);
+                zoho.found.rules[0].webhooks = Some(Vec::new());
+            },
+            &[Kind::Missing],
+            &["create webhook", "change rule"],
+        ),
+        (
+            "a rule has another trigger",
+            |zoho| zoho.found.rules[0].rule_type = Some("edit".to_owned()),
+            &[Kind::Changed],
+            &["change rule"],
+        ),
+        (
+            "a rule sends something else as well",
+            |zoho| zoho.found.rules[0].webhooks.as_mut().expect("shown").push("900".to_owned()),
+            &[Kind::Changed],
+            &["change rule"],
+        ),
+        (
+            "the URL of a webhook was edited by hand",
+            |zoho| zoho.found.webhooks[0].url = Some("https://elsewhere.example.net/x".to_owned()),
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
+        (
+            "a rule is there twice",
+            |zoho| {
+                let mut double = zoho.found.rules[0].clone();
+                double.id = "900".to_owned();
+                zoho.found.rules.insert(0, double);
+            },
+            &[Kind::Doubled],
+            &["delete rule"],
+        ),
+        (
+            "a webhook is there twice",
+            |zoho| {
+                let first = zoho.found.webhooks[0].clone();
+                zoho.webhook(&format!("{} 2", first.name), first.url.as_deref().expect("shown"));
+            },
+            &[Kind::Doubled],
+            &["delete webhook"],
+        ),
+        (
+            "somebody else sends elsewhere",
+            |zoho| drop(zoho.webhook("Slack", "https://hooks.example.net/1")),
+            &[Kind::Foreign],
+            &[],
+        ),
+        (
+            "somebody registered the same address by hand",
+            |zoho| drop(zoho.webhook("TDS items", "https://tds.example.com/api/zoho/webhooks/products")),
+            &[Kind::Doubled],
+            &[],
+        ),
+        (
+            "an entity type is no longer synced",
+            |zoho| {
+                let id = zoho
+                    .webhook("TDS bill updated 0123abcd", "https://tds.example.com/api/zoho/webhooks/bills");
+                zoho.found.rules.push(Rule {
+                    id: "901".to_owned(),
+                    name: "TDS bill updated".to_owned(),
+                    is_active: true,
+                    webhooks: Some(vec![id]),
+                    rule_type: None,
+                });
+            },
+            &[Kind::Leftover],
+            &["delete rule", "delete webhook"],
+        ),
+    ];
+    for (case, change, kinds, actions) in cases {
+        let mut zoho = Zoho::installed(&here());
+        change(&mut zoho);
+        assert_eq!(looked_at(&zoho.found), (kinds.to_vec(), actions.to_vec()), "{case}");
+        zoho.install(&here(), usize::MAX);
+        let left = plan(Api::Books, &products(), &here(), &[], &zoho.found);
+        assert!(left.steps.is_empty(), "{case}: {left:?}");
+    }
+}
+
+#[test]
+fn another_host_or_secret_creates_switches_and_removes_in_this_order() {
+    for other in [
+        destination("https://new.example.com", SECRET),
+        destination("https://tds.example.com", "Another0123456"),
+    ] {
+        let mut zoho = Zoho::installed(&here());
+        let plan = plan(Api::Books, &products(), &other, &[], &zoho.found);
+        let actions: Vec<&str> = plan.steps.iter().map(Step::action).collect();
+        let one = ["create webhook", "change rule", "delete webhook"];
+        assert_eq!(actions, [one, one].concat());
+        assert!(plan.deviations.iter().all(|one| one.kind == Kind::Changed));
+        zoho.install(&other, usize::MAX);
+        assert_eq!((zoho.found.webhooks.len(), zoho.found.rules.len()), (2, 2));
+        assert_eq!(zoho.install(&other, 0), 0, "nothing is left to do");
+    }
+}
+
+#[test]
+fn a_command_that_dies_after_any_step_is_mended_by_the_next() {
+    let other = destination("https://new.example.com", "Another0123456");
+    let starts = [(Zoho::default(), here()), (Zoho::installed(&here()), other.clone())];
+    for (start, destination) in starts {
+        let steps = start.clone().install(&destination, 0);
+        let whole = start.clone();
+        assert!(steps >= 4, "{steps} steps of {whole:?}");
+        for died in 0..=steps {
+            let mut zoho = start.clone();
+            zoho.install(&destination, died);
+            zoho.install(&destination, usize::MAX);
+            assert_eq!(zoho.install(&destination, 0), 0, "died after {died} steps");
+            assert_eq!(
+                (zoho.found.webhooks.len(), zoho.found.rules.len()),
+                (2, 2),
+                "died after {died} steps"
+            );
+        }
+    }
+}
+
+#[test]
+fn urls_of_others_that_are_known_are_nothing_wrong() {
+    let mut zoho = Zoho::installed(&here());
+    zoho.webhook("Slack", "https://hooks.example.net/1");
+    let known = ["https://hooks.example.net/".to_owned()];
+    let plan = plan(Api::Books, &products(), &here(), &known, &zoho.found);
+    assert!(plan.is_right(), "{plan:?}");
+    assert_eq!(plan.others.len(), 1);
+}
+
+#[test]
+fn what_the_other_product_shows_of_us_is_left_alone() {
+    let targets = targets(&Catalogue::default(), &RuleModules::default());
+    let mut zoho = Zoho::default();
+    for step in plan(Api::Books, &targets, &here(), &[], &zoho.found.clone()).steps {
+        zoho.take(&step);
+    }
+    let inventory = plan(Api::Inventory, &targets, &here(), &[], &zoho.found);
+    assert!(inventory.steps.iter().all(|step| step.action().starts_with("create")), "{inventory:?}");
+    assert!(inventory.deviations.iter().all(|one| one.kind == Kind::Missing), "{inventory:?}");
+}
+
+#[test]
+fn a_removal_deletes_rules_before_their_webhooks_and_nothing_of_others() {
+    let mut zoho = Zoho::installed(&here());
+    zoho.webhook("Slack", "https://hooks.example.net/1");
+    for step in removal(Api::Books, &zoho.found).steps {
+        zoho.take(&step);
+    }
+    assert!(zoho.found.rules.is_empty());
+    assert_eq!(zoho.found.webhooks.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["Slack"]);
+}

@@ -1,0 +1,232 @@
+//! Reads what is registered.
+
+use serde_json::{Map, Value};
+use tds_core::{error::Result, queue::Lane};
+
+use super::{
+    facts::{ACTIONS, RULES, Resource, WEBHOOKS},
+    pace::Pace,
+    plan::{Found, Rule, Webhook},
+    target::our_name,
+};
+use crate::{
+    answer::{Api, Call},
+    client::ZohoClient,
+    reading,
+};
+
+const PER_PAGE: usize = 200;
+/// The number of pages after which a list counts as unreadable.
+const PAGES: usize = 50;
+
+/// What is registered in a product, as far as Zoho shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// Zoho showed it.
+    Known(Found),
+    /// Zoho refused to show it.
+    Unreadable(Unreadable),
+}
+
+/// Why Zoho does not show what is registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The organization does not have the product.
+    NoProduct(String),
+    /// Most likely a scope is missing.
+    Refused(String),
+}
+
+impl ZohoClient {
+    /// Reads the webhooks and rules that are registered in a product. Nothing else waits if Zoho refuses that.
+    ///
+    /// # Errors
+    /// Those of limits and of a missing token.
+    pub async fn registered(&self, api: Api, lane: Lane, pace: &mut Pace) -> Result<Registered> {
+        let reader = Reader { client: self, api, lane };
+        match reader.found(pace).await? {
+            Ok(found) => Ok(Registered::Known(found)),
+            Err(reason) if api == Api::Inventory => {
+                // Zoho refuses a product that the organization does not have in the same words as a missing scope.
+                pace.wait().await;
+                let missing = self.check_inventory().await.unwrap_or(None);
+                Ok(Registered::Unreadable(match missing {
+                    Some(line) => Unreadable::NoProduct(line),
+                    None => Unreadable::Refused(reason),
+                }))
+            }
+            Err(reason) => Ok(Registered::Unreadable(Unreadable::Refused(reason))),
+        }
+    }
+}
+
+struct Reader<'a> {
+    client: &'a ZohoClient,
+    api: Api,
+    lane: Lane,
+}
+
+type Refusable<T> = Result<std::result::Result<T, String>>;
+
+impl Reader<'_> {
+    async fn found(&self, pace: &mut Pace) -> Refusable<Found> {
+        let webhooks = match self.rows(&WEBHOOKS, pace).await? {
+            Ok(rows) => rows,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut webhooks: Vec<Webhook> = webhooks.iter().filter_map(webhook).collect();
+        // A row may show less than the webhook itself.
+        for webhook in webhooks.iter_mut().filter(|one| one.url.is_none()) {
+            if let Ok(record) = self.single(&WEBHOOKS, &webhook.id, pace).await? {
+                webhook.url = text(&record, &["url"]);
+            }
+        }
+        let rows = match self.rows(&RULES, pace).await? {
+            Ok(rows) => rows,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut rules: Vec<Rule> = rows.iter().filter_map(rule).collect();
+        for rule in rules.iter_mut().filter(|one| one.webhooks.is_none() && our_name(&one.name).is_some()) {
+            if let Ok(record) = self.single(&RULES, &rule.id, pace).await? {
+                rule.webhooks = sent(&record);
+                rule.rule_type = rule.rule_type.take().or_else(|| text(&record, &["rule_type"]));
+            }
+        }
+        Ok(Ok(Found { webhooks, rules }))
+    }
+
+    async fn rows(&self, resource: &Resource, pace: &mut Pace) -> Refusable<Vec<Map<String, Value>>> {
+        let mut rows = Vec::new();
+        for page in 1..=PAGES {
+            let query = vec![("page", page.to_string()), ("per_page", PER_PAGE.to_string())];
+            let body = match self.ask(resource.path.to_owned(), query, pace).await? {
+                Ok(body) => body,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let listed = body.get(resource.list).or_else(|| body.values().find(|value| value.is_array()));
+            let Some(listed) = listed.and_then(Value::as_array) else {
+                return Ok(Err(format!("Zoho's answer has no list of {}", resource.list)));
+            };
+            let context = body.get("page_context").and_then(|context| context.get("has_more_page"));
+            let has_more = context.and_then(Value::as_bool).unwrap_or(listed.len() >= PER_PAGE);
+            rows.extend(listed.iter().filter_map(|row| row.as_object().cloned()));
+            if !has_more || listed.is_empty() {
+                return Ok(Ok(rows));
+            }
+        }
+        Ok(Err(format!("the list of {} has no end", resource.list)))
+    }
+
+    async fn single(&self, resource: &Resource, id: &str, pace: &mut Pace) -> Refusable<Map<String, Value>> {
+        let answer = self.ask(format!("{}/{id}", resource.path), Vec::new(), pace).await?;
+        Ok(answer.map(|body| single(resource, body)))
+    }
+
+    async fn ask(
+        &self,
+        path: String,
+        query: Vec<(&'static str, String)>,
+        pace: &mut Pace,
+    ) -> Refusable<Map<String, Value>> {
+        pace.wait().await;
+        let call = Call {
+            api: self.api,
+            scope: self.api.settings(),
+            path,
+            query,
+            lane: self.lane,
+            entity: None,
+            write: None,
+        };
+        let answer = self.client.ask_apart(&call).await?;
+        Ok(answer.map(|answer| answer.body).map_err(|refused| refused.reason))
+    }
+}
+
+/// Returns the record of an answer about one webhook or rule.
+pub(super) fn single(resource: &Resource, mut body: Map<String, Value>) -> Map<String, Value> {
+    match body.remove(resource.single) {
+        Some(Value::Object(record)) => record,
+        _ => body,
+    }
+}
+
+/// Returns the id of a webhook or rule.
+pub(super) fn id(record: &Map<String, Value>, resource: &Resource) -> Option<String> {
+    resource.id.iter().find_map(|key| reading::record_id(record, key).ok()).map(|id| id.to_string())
+}
+
+fn text(record: &Map<String, Value>, keys: &[&str]) -> Option<String> {
+    let texts = keys.iter().filter_map(|key| record.get(*key)?.as_str());
+    texts.map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn webhook(row: &Map<String, Value>) -> Option<Webhook> {
+    let name = text(row, WEBHOOKS.name).unwrap_or_default();
+    Some(Webhook { id: id(row, &WEBHOOKS)?, name, url: text(row, &["url"]) })
+}
+
+fn rule(row: &Map<String, Value>) -> Option<Rule> {
+    let name = text(row, RULES.name).unwrap_or_default();
+    Some(Rule {
+        id: id(row, &RULES)?,
+        name,
+        rule_type: text(row, &["rule_type"]),
+        is_active: is_active(row),
+        webhooks: sent(row),
+    })
+}
+
+/// Returns false if a rule says that it is not active. No page documents the key.
+fn is_active(row: &Map<String, Value>) -> bool {
+    let says = |key: &str| match row.get(key)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "active" | "true" | "enabled" => Some(true),
+            "inactive" | "false" | "disabled" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    };
+    ["is_active", "status", "active"].iter().find_map(|key| says(key)).unwrap_or(true)
+}
+
+/// Returns the ids of the webhooks that a rule sends, if it shows its actions.
+fn sent(row: &Map<String, Value>) -> Option<Vec<String>> {
+    let actions = ACTIONS.iter().find_map(|key| row.get(*key)?.as_array())?;
+    let is_webhook = |action: &&Map<String, Value>| {
+        action
+            .get("action_type")
+            .and_then(Value::as_str)
+            .is_none_or(|kind| kind.eq_ignore_ascii_case("webhook"))
+    };
+    let id = |action: &Map<String, Value>| {
+        ["action_id", "webhook_id"]
+            .iter()
+            .find_map(|key| reading::record_id(action, key).ok())
+            .map(|id| id.to_string())
+    };
+    Some(actions.iter().filter_map(Value::as_object).filter(is_webhook).filter_map(id).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_are_read_whatever_their_keys_are_called() {
+        let row = json!({"workflow_id": 460_000_000_000_017_u64, "name": " TDS item updated ", "is_active": false,
+                         "actions": [{"action_type": "webhook", "action_id": 7}, {"action_type": "email", "action_id": "8"}]});
+        let rule = rule(row.as_object().expect("an object")).expect("a rule");
+        assert_eq!((rule.id.as_str(), rule.name.as_str()), ("460000000000017", "TDS item updated"));
+        assert_eq!((rule.is_active, rule.webhooks), (false, Some(vec!["7".to_owned()])));
+        for (state, expected) in [(json!("Inactive"), false), (json!("active"), true), (json!(3), true)] {
+            let row = json!({"status": state});
+            assert_eq!(is_active(row.as_object().expect("an object")), expected, "{row}");
+        }
+        let bare = json!({"webhook_id": "9", "webhook_name": "x", "url": ""});
+        assert_eq!(webhook(bare.as_object().expect("an object")).expect("a webhook").url, None);
+    }
+}
