@@ -6,6 +6,7 @@ mod completions;
 mod conflicts;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
+mod erase;
 mod exit;
 mod explain;
 mod images;
@@ -114,6 +115,8 @@ enum StoredCommand {
     Conflicts(conflicts::ConflictsArgs),
     /// Show every delivery, read and write of a record, with versions, decisions and changes
     Explain(explain::ExplainArgs),
+    /// Remove a person's data from the database, and keep it from coming back
+    Erase(erase::EraseArgs),
     /// Pause the processing of an entity type in all processes of TDS
     Pause(pause::PauseArgs),
     /// Resume the processing of an entity type
@@ -222,6 +225,7 @@ impl StoredCommand {
             Self::Outbox(args) => args.run(store).await,
             Self::Conflicts(args) => args.run(store).await,
             Self::Explain(args) => args.run(store).await,
+            Self::Erase(args) => args.run(store).await,
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,
             Self::Readiness(args) => args.run(store).await,

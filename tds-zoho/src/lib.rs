@@ -11,6 +11,7 @@ mod health;
 mod hex;
 mod limits;
 mod mend;
+mod privacy;
 mod reading;
 #[cfg(feature = "sim")]
 pub mod sample;
@@ -29,6 +30,7 @@ pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
+pub use privacy::HiddenValues;
 pub use setting::Setting;
 pub use source::{ZohoImages, ZohoSource, sources};
 pub use webhook_history::{FailedDelivery, WebhookHistory};

@@ -12,10 +12,10 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value};
 use tds_core::{
     error::ErrorKind,
-    inbox::{InboxId, NewEvent},
+    inbox::{Disposition, InboxId, NewEvent},
     record::EntityType,
 };
-use tds_zoho::webhook::{Event, Received, event_type, parse, query_pairs};
+use tds_zoho::webhook::{Event, Received, event_type, kept_body, parse, query_pairs};
 
 use self::refusals::Refusals;
 use super::{events::Reception, services::Services};
@@ -93,6 +93,9 @@ impl Webhooks {
         };
         let Event { identity: event_id, entity_id, disposition, .. } =
             parse(catalogue, &authentic, &received);
+        // The identity of the delivery is that of the whole body.
+        let certain = matches!(disposition, Disposition::Work(_));
+        let kept = kept_body(catalogue, &delivery.entity, &delivery.body, certain);
         let (reception, bytes) = (Reception::of(&disposition), delivery.body.len());
         let event = NewEvent {
             event_id: event_id.clone(),
@@ -100,7 +103,7 @@ impl Webhooks {
             entity_type: delivery.entity.clone(),
             entity_id,
             event_type: event_type.to_owned(),
-            raw_payload: delivery.body.into(),
+            raw_payload: kept.unwrap_or_else(|| delivery.body.into()),
             headers: stored_headers(&delivery.headers),
             disposition,
         };
