@@ -36,6 +36,10 @@ closed_set! {
         Discard = "discard",
         /// An operator had an event processed again.
         Replay = "replay",
+        /// An operator erased the record.
+        Erase = "erase",
+        /// An operator let the erased record return.
+        AllowReturn = "allow_return",
     }
 }
 

@@ -180,6 +180,8 @@ pub struct EventView {
     pub received_at: OffsetDateTime,
     /// When the event ended.
     pub processed_at: Option<OffsetDateTime>,
+    /// When the body was blanked; `None`: the body is as it was stored.
+    pub blanked_at: Option<OffsetDateTime>,
     /// The headers of the request. Only [`InboxOperator::get_event`] fills this field.
     pub headers: Option<serde_json::Value>,
     /// The body. Only [`InboxOperator::get_event`] fills this field.

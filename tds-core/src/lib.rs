@@ -19,6 +19,7 @@ pub mod memory;
 pub mod mirror;
 pub mod outbound;
 pub mod prelude;
+pub mod privacy;
 pub mod queue;
 pub mod record;
 pub mod retry;

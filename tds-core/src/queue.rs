@@ -186,6 +186,11 @@ pub trait QueueMaintenance: Send + Sync {
     /// are deleted only if `dead_letters` is true. Returns the number of deleted items and events.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
+    /// Blanks the bodies of inbox events that ended longer than `age` ago and wait for no item, and the payloads that ended
+    /// runs have kept. The events stay, with everything else that is known of them, and repeated deliveries are still
+    /// recognized. Returns the number of blanked bodies and payloads.
+    async fn blank(&self, age: Duration) -> Result<u64>;
+
     /// Repairs waiters that have no item. Such waiters exist only after a fault: waiters whose item left the queue are
     /// notified, counts of open items are corrected, and open events without an item are returned. The call does not
     /// touch runs and events that are younger than `age`. If `within` is given, it does not return events that are

@@ -4,6 +4,7 @@ mod call_log;
 mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod erasure;
 mod history;
 mod images;
 mod inbox;
@@ -17,6 +18,7 @@ mod outbound;
 
 mod processes;
 mod queue;
+mod redaction;
 mod runs;
 mod schedule;
 mod shared_state;
@@ -43,6 +45,7 @@ pub use db::{
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{ClusterConfig, EmbeddedCluster};
+pub use erasure::PgEraser;
 pub use images::PgImages;
 pub use inbox::commit::StoreSettings;
 pub use mirror::PgMirror;

@@ -1,4 +1,4 @@
-//! The maintenance of all tables: deletes old rows. Each transaction deletes one batch, so that no lock is held for
+//! The maintenance of all tables: blanks old bodies and deletes old rows. Each transaction deletes one batch, so that no lock is held for
 //! long.
 
 use std::time::Duration;
@@ -8,6 +8,8 @@ use tds_core::{
     error::Result,
     queue::{Healed, QueueMaintenance},
 };
+
+use time::OffsetDateTime;
 
 use crate::{
     Database, PgStore,
@@ -46,6 +48,26 @@ DELETE FROM tds_inbox_events WHERE id IN (
    WHERE received_at <= now() - make_interval(secs => $1) AND processed_at <= now() - make_interval(secs => $1)
      AND open_items <= 0 AND (status = 'completed' OR status = 'failed' AND $3)
    LIMIT $2 FOR UPDATE SKIP LOCKED)
+";
+
+// Bodies of events that ended and wait for no item. The batches go by the time of receipt, so that blanked events are not
+// looked at again and again.
+const BODIES: &str = "
+WITH old AS MATERIALIZED (
+  SELECT id, received_at FROM tds_inbox_events
+   WHERE received_at >= $3 AND received_at <= now() - make_interval(secs => $1) AND blanked_at IS NULL
+     AND processed_at <= now() - make_interval(secs => $1) AND open_items <= 0 AND status IN ('completed', 'failed')
+     AND raw_payload <> ''
+   ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+blanked AS (
+  UPDATE tds_inbox_events e SET raw_payload = '', blanked_at = clock_timestamp() FROM old WHERE e.id = old.id)
+SELECT count(*), max(received_at) FROM old
+";
+// A run that ended may still be resumed: its records are then read again.
+const KEPT: &str = "
+UPDATE tds_run_kept SET payload = NULL, shape = NULL, pushed = NULL WHERE ctid = ANY (ARRAY(
+  SELECT k.ctid FROM tds_run_kept k JOIN tds_sync_runs r ON r.id = k.run_id
+   WHERE r.completed_at <= now() - make_interval(secs => $1) AND k.payload IS NOT NULL LIMIT $2))
 ";
 
 const ATTEMPTS: &str = "
@@ -151,6 +173,10 @@ impl QueueMaintenance for PgStore {
         prune(&self.database, age, dead_letters).await.doing("deleting what is old")
     }
 
+    async fn blank(&self, age: Duration) -> Result<u64> {
+        blank(&self.database, age).await.doing("blanking old bodies")
+    }
+
     async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
         heal::heal(&self.database, age, within).await.doing("looking for waiters without items")
     }
@@ -171,6 +197,24 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
         retry::repeat(retry::ALONE, || sqlx::query(statement).execute(database)).await?;
     }
     Ok(deleted)
+}
+
+/// Blanks the bodies of what ended longer than `age` ago. Returns their number.
+async fn blank(database: &Database, age: Duration) -> Result<u64, sqlx::Error> {
+    let mut blanked = batches(database, KEPT, age, None).await?;
+    let mut after = OffsetDateTime::UNIX_EPOCH;
+    loop {
+        let blank = || {
+            let query = sqlx::query_as(BODIES).bind(seconds(age)).bind(BATCH).bind(after);
+            query.fetch_one(database)
+        };
+        let (count, newest): (i64, Option<OffsetDateTime>) = retry::repeat(retry::ALONE, blank).await?;
+        blanked += count.unsigned_abs();
+        match newest {
+            Some(newest) if count >= BATCH => after = newest,
+            _ => return Ok(blanked),
+        }
+    }
 }
 
 async fn batches(

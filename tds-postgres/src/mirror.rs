@@ -5,6 +5,7 @@ pub(crate) mod catalog;
 mod children;
 mod compare;
 mod decisions;
+pub(crate) mod erased;
 mod head;
 mod locks;
 mod pending;
@@ -16,6 +17,7 @@ pub(crate) mod state;
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -23,6 +25,7 @@ use tds_core::{
     error::{Error, Result},
     guard::SyncState,
     mirror::{Applied, Difference, Mirror, MirrorSchema, RecordCount},
+    privacy::Redaction,
     record::{DateRange, EntityType, Read, RecordId},
 };
 
@@ -36,6 +39,7 @@ use crate::{
 };
 use batch::Batch;
 use catalog::{Catalog, Tables};
+use erased::Persons;
 use locks::{Lock, Locks};
 
 /// Keeps tables equal to the source, for any [`MirrorSchema`]. The columns are read from the catalog.
@@ -48,13 +52,21 @@ pub struct PgMirror {
     database: Database,
     catalog: Catalog,
     locks: Locks,
+    persons: Persons,
 }
 
 impl PgMirror {
     /// Creates a mirror in this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, catalog: Catalog::default(), locks: Locks::default() }
+        Self { database, catalog: Catalog::default(), locks: Locks::default(), persons: Persons::default() }
+    }
+
+    /// Sets what says who a person is: it is left out of documents that name an erased person.
+    #[must_use]
+    pub fn without_erased(mut self, persons: Arc<dyn Redaction>) -> Self {
+        self.persons = Persons::new(persons);
+        self
     }
 
     async fn apply_all(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<Vec<Result<Applied>>> {
@@ -115,7 +127,8 @@ impl PgMirror {
             if indexes.is_empty() {
                 continue;
             }
-            let batch = Batch { schema, tables, reads: indexes.iter().map(|index| &reads[*index]).collect() };
+            let batch_reads = indexes.iter().map(|index| &reads[*index]).collect();
+            let batch = Batch { schema, tables, reads: batch_reads, persons: &self.persons };
             let database =
                 if hurry || parts.hurries() { self.database.hurried() } else { self.database.clone() };
             let error = match repeat(IN_BATCH, || batch.run(&database)).await {
@@ -170,8 +183,13 @@ impl Mirror for PgMirror {
     async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
         let tables = self.catalog.tables(&self.database, schema).await?;
         let mut differences = HashMap::new();
+        let all: Vec<&Read> = reads.iter().collect();
+        let screened = erased::screen(&self.database, &self.persons, &all).await.map_err(|error| {
+            classify_for_record(error, &format!("looking for erased records of {}", schema.entity))
+        })?;
+        let all = screened.as_ref().map_or(all, |it| it.reads.iter().flatten().collect());
         // A value that no column can hold is found by halving. Its record differs.
-        let mut parts = Parts::of(reads.iter().collect::<Vec<&Read>>(), SEARCH);
+        let mut parts = Parts::of(all, SEARCH);
         while let Some(part) = parts.take() {
             if part.is_empty() {
                 continue;

@@ -8,6 +8,7 @@ mod conflicts;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod dotenv;
+mod erase;
 mod exit;
 mod explain;
 mod healthcheck;
@@ -127,6 +128,8 @@ enum StoredCommand {
     Conflicts(conflicts::ConflictsArgs),
     /// Show every delivery, read and write of a record, with versions, decisions and changes
     Explain(explain::ExplainArgs),
+    /// Remove a person's data from the database, and keep it from coming back
+    Erase(erase::EraseArgs),
     /// Pause the processing of an entity type in all processes of TDS
     Pause(pause::PauseArgs),
     /// Resume the processing of an entity type
@@ -239,6 +242,7 @@ impl StoredCommand {
             Self::Outbox(args) => args.run(store).await,
             Self::Conflicts(args) => args.run(store).await,
             Self::Explain(args) => args.run(store).await,
+            Self::Erase(args) => args.run(store).await,
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,
             Self::Readiness(args) => args.run(store).await,

@@ -10,6 +10,7 @@ mod images;
 mod ingest;
 mod log;
 mod lookup;
+mod privacy;
 mod rules;
 mod schedules;
 mod webhooks;
@@ -27,6 +28,7 @@ pub use self::{
     images::{BucketConfig, BucketKeys, ImagePlace, ImageStoreConfig, ImagesConfig},
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
+    privacy::PrivacyConfig,
     rules::RulesConfig,
     schedules::SchedulesConfig,
     webhooks::{Verification, WebhookConfig},
@@ -36,7 +38,7 @@ pub use self::{
 use std::time::Duration;
 
 use tds_postgres::{CustomColumn, StoreSettings, WriteGuard};
-use tds_zoho::ZohoConfig;
+use tds_zoho::{ZohoConfig, entities::Catalogue};
 
 use self::lookup::Reader;
 
@@ -95,6 +97,8 @@ pub struct Config {
     pub images: ImagesConfig,
     /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
+    /// What is not kept.
+    pub privacy: PrivacyConfig,
     /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
     pub erp_readers: Vec<String>,
     /// `TDS_CUSTOM_COLUMNS`: the custom fields that are columns of the mirror.
@@ -117,6 +121,7 @@ impl Config {
         let environment = environment(&mut reader);
         let serve = need == Need::Serve;
         let http = HttpConfig::read(&mut reader);
+        let retention = reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400));
         let config = Self {
             environment,
             database: DatabaseChoice::read(&mut reader),
@@ -132,13 +137,22 @@ impl Config {
             schedules: SchedulesConfig::read(&mut reader),
             verify_sample: reader.number("TDS_VERIFY_SAMPLE", 100, 0, 10_000),
             images: ImagesConfig::read(&mut reader),
-            retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
+            retention,
+            privacy: PrivacyConfig::read(&mut reader, retention),
             erp_readers: reader.list("TDS_ERP_READERS"),
             custom_columns: custom_columns::read(&mut reader),
             write_guard: write_guard::read(&mut reader, serve),
             log: LogConfig::read(&mut reader, environment, serve),
         };
         reader.finish(config)
+    }
+
+    /// Returns the catalogue as it is configured: which of its entity types are synced, and which columns are hidden.
+    ///
+    /// # Errors
+    /// A name is not one that the catalogue has.
+    pub fn catalogue(&self, catalogue: &Catalogue) -> Result<Catalogue, ConfigError> {
+        self.privacy.of(&self.entities.of(catalogue)?)
     }
 }
 

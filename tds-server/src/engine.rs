@@ -19,7 +19,7 @@ use tds_core::{
     verify::ListSumsCheck,
 };
 use tds_postgres::{MigrationSettings, PgImages, PgMirror};
-use tds_zoho::{ZohoClient, ZohoConfig, ZohoImages};
+use tds_zoho::{HiddenValues, ZohoClient, ZohoConfig, ZohoImages};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -82,6 +82,7 @@ pub(crate) struct Engine {
     name: WorkerId,
     concurrency: usize,
     retention: Duration,
+    payload_retention: Duration,
 }
 
 impl Engine {
@@ -94,7 +95,7 @@ impl Engine {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
         // A name that does not exist is reported before anything is opened.
-        config.entities.of(&entities.catalogue)?;
+        config.catalogue(&entities.catalogue)?;
         let storage = Storage::open(&config.database, config.ingest.clone()).await?;
         let name = WorkerId::unique();
         let composed = match Self::migrate(config, entities, &storage).await {
@@ -110,6 +111,7 @@ impl Engine {
                 name,
                 concurrency: config.worker.concurrency,
                 retention: config.retention,
+                payload_retention: config.privacy.payload_retention,
             }),
             Err(error) => {
                 storage.close().await;
@@ -132,7 +134,13 @@ impl Engine {
             tracing::warn!("{note}");
         }
         let zoho = config.zoho.as_ref().ok_or(BuildError::NoZoho)?;
-        Ok(storage.store.claim_organization(&zoho.organization_id).await?)
+        storage.store.claim_organization(&zoho.organization_id).await?;
+        let hidden = HiddenValues(config.catalogue(&entities.catalogue)?);
+        let redacted = database.redact(&hidden).await?;
+        if redacted > 0 {
+            tracing::info!(rows = redacted, "values of hidden columns were removed from stored rows");
+        }
+        Ok(())
     }
 
     /// Builds the parts of the application over a migrated database. Nothing is sent and nothing is read.
@@ -149,7 +157,7 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shared = Arc::new(store.clone());
         let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
-        let catalogue = config.entities.of(&entities.catalogue)?;
+        let catalogue = config.catalogue(&entities.catalogue)?;
         let mut schedules = schedules::specs(&config.schedules, &catalogue);
         schedules.extend(schedules::images(&config.images, &catalogue));
 
@@ -173,7 +181,9 @@ impl Engine {
         let ports = Arc::new(store.clone());
         let money = ListSumsCheck::new(ports.clone(), &sources, MONTHS_OF_SUMS);
         let verify = VerifyStores { store: ports.clone(), operator: ports, money: Some(Arc::new(money)) };
-        let stores = Stores::new(store, PgMirror::new(database.clone())).with_verify(verify).outbound(store);
+        let persons = HiddenValues(catalogue.without_persons());
+        let mirror = PgMirror::new(database.clone()).without_erased(Arc::new(persons));
+        let stores = Stores::new(store, mirror).with_verify(verify).outbound(store);
         let builder = tds_core::engine::Engine::builder(stores)
             .clock(Arc::clone(&clock))
             .worker(worker)

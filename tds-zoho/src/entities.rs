@@ -53,6 +53,8 @@ pub(crate) mod customer_payments;
 mod descriptor;
 #[cfg(test)]
 mod documented;
+mod hidden;
+mod hiding;
 pub(crate) mod invoices;
 pub(crate) mod item_groups;
 mod known_keys;
@@ -98,6 +100,8 @@ pub use self::{
         BY_DATE, Beside, DateFilter, Descriptor, Detail, Draft, FILTERED, FILTERED_AND_SORTED, List, Polling,
         Role, SORTED, Sibling, WHOLE, Webhooks,
     },
+    hidden::NotHideable,
+    hiding::{HashKey, HideRule, Hiding, How},
     lines::{AGEING, LINE, PAYABLE, Rows},
     module::Module,
     moves::{CUSTOMER, LINE_STOCK, Moved, VENDOR},

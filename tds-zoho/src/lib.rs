@@ -12,6 +12,7 @@ mod health;
 mod hex;
 mod limits;
 mod mend;
+mod privacy;
 mod reading;
 pub mod rules;
 #[cfg(feature = "sim")]
@@ -33,6 +34,7 @@ pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use grant::{Grant, exchange};
 pub use health::{ZohoHealth, ZohoState};
+pub use privacy::HiddenValues;
 pub use scopes::{missing_scopes, scopes};
 pub use setting::Setting;
 pub use source::{ZohoImages, ZohoSource, sources};

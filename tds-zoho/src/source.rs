@@ -19,14 +19,14 @@ use tds_core::{
     error::{Error, Result},
     mirror::MirrorSchema,
     queue::Lane,
-    record::{DateRange, EntityType, Read, Record, RecordId, SourcePayload},
+    record::{DateRange, EntityType, Payload, Read, Record, RecordId, SourcePayload},
     source::{Capability, ListPage, ListRequest, ListSums, Source, SourceProfile},
 };
 
 use crate::{
     answer::Call,
     client::ZohoClient,
-    entities::{Catalogue, Descriptor, Detail, KnownKeys},
+    entities::{Catalogue, Descriptor, Detail, Hiding, KnownKeys},
 };
 
 /// How many times longer reads of derived values wait than reads for webhooks, while calls have to be saved. A late
@@ -40,6 +40,7 @@ pub struct ZohoSource {
     descriptor: &'static Descriptor,
     profile: SourceProfile,
     known_keys: Arc<Option<KnownKeys>>,
+    hiding: Hiding,
 }
 
 /// Returns a source for every entity type of the default catalogue. [`Catalogue::sources`] returns those of another
@@ -53,18 +54,23 @@ impl Catalogue {
     /// Returns a source for every entity type of the catalogue that is synced. All sources use one client.
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
-        let source = |descriptor| -> Arc<dyn Source> { Arc::new(ZohoSource::new(client, descriptor)) };
+        let source = |descriptor| -> Arc<dyn Source> { Arc::new(ZohoSource::new(client, self, descriptor)) };
         self.synced().map(source).collect()
     }
 }
 
 impl ZohoSource {
-    pub(crate) fn new(client: &ZohoClient, descriptor: &'static Descriptor) -> Self {
+    pub(crate) fn new(
+        client: &ZohoClient,
+        catalogue: &Catalogue,
+        descriptor: &'static Descriptor,
+    ) -> Self {
         Self {
             client: client.clone(),
             descriptor,
             profile: descriptor.profile(),
             known_keys: Arc::new(KnownKeys::of(descriptor)),
+            hiding: catalogue.hidden_values().clone(),
         }
     }
 
@@ -74,6 +80,10 @@ impl ZohoSource {
 
     pub(crate) fn descriptor(&self) -> &'static Descriptor {
         self.descriptor
+    }
+
+    pub(crate) fn hiding(&self) -> &Hiding {
+        &self.hiding
     }
 
     fn entity(&self) -> &EntityType {
@@ -141,6 +151,13 @@ impl Source for ZohoSource {
             .map_err(|error| Error::invalid("the record is no JSON").with_source(error))?;
         let record = record.as_object().ok_or_else(|| Error::invalid("the record is not a JSON object"))?;
         self.look_for_unknown_fields(record);
-        self.descriptor.decode_object(record, payload.shape, payload.json.clone())
+        // Work that was enqueued before a column was hidden still shows it.
+        match self.hiding.hidden(self.descriptor, record) {
+            Some(record) => {
+                let raw = Payload::of(&record)?;
+                self.descriptor.decode_object(&record, payload.shape, raw)
+            }
+            None => self.descriptor.decode_object(record, payload.shape, payload.json.clone()),
+        }
     }
 }

@@ -11,11 +11,13 @@ mod body;
 mod diagnosis;
 mod envelope;
 mod form;
+mod hidden;
 mod parse;
 mod signature;
 
 pub use self::{
     diagnosis::{Mismatch, diagnose},
+    hidden::kept_body,
     parse::{Event, Received, parse, parse_id},
     signature::{Authentic, Encoding, SignatureError, Verified, sign, verify},
 };

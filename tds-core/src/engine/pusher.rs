@@ -86,9 +86,10 @@ impl EntityHandler for PushHandler {
             item.key.id.as_str().parse().map_err(|error| {
                 Error::invalid(format!("{} is no local id", item.key.id)).with_source(error)
             })?;
-        let Some(push) = self.outbox.load(self.writer.schema(), local_id).await? else {
+        let Some(mut push) = self.outbox.load(self.writer.schema(), local_id).await? else {
             return Ok(Handled::Done(Outcome::Unchanged));
         };
+        push.record = push.record.map(|record| self.writer.visible(record));
         Pushing { handler: self, push: &push, item }.run().await
     }
 }
@@ -178,6 +179,7 @@ impl Pushing<'_> {
         };
         outbox.linked(self.push, &written.id).await?;
         let mut settlement = Settlement::new(Settled::Pushed);
+        settlement.note = self.hidden();
         settlement.differences = self.all_fields(record);
         self.finish((record, None), written, settlement).await
     }
@@ -282,13 +284,22 @@ impl Pushing<'_> {
         self.handler.writer.writable(column, exists) == Writable::Yes
     }
 
-    /// Returns the columns and child tables that changed and that the source does not take, with the reasons.
+    /// Returns a note about the changed columns and child tables that are not written because their values are hidden.
+    fn hidden(&self) -> Option<String> {
+        let writer = &self.handler.writer;
+        let changed = self.push.fields.iter().flatten().filter(|column| writer.hides(column));
+        let names: Vec<&str> = changed.map(String::as_str).collect();
+        (!names.is_empty()).then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
+    }
+
+    /// Returns the columns and child tables that changed and that the source does not take, with the reasons. Hidden ones
+    /// are not among them.
     fn unwritable(&self, columns: &BTreeSet<String>) -> Vec<String> {
         let reason = |column: &String| match self.handler.writer.writable(column, true) {
             Writable::Yes => None,
             Writable::No(reason) => Some(format!("{column} cannot be written: {reason}")),
         };
-        columns.iter().filter_map(reason).collect()
+        columns.iter().filter(|column| !self.handler.writer.hides(column)).filter_map(reason).collect()
     }
 }
 

@@ -185,6 +185,7 @@ fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {
             error_message: None,
             received_at: now,
             processed_at: None,
+            blanked_at: None,
             headers: None,
             raw_payload: None,
         },

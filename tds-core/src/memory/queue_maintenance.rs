@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     MemoryStore, earlier,
-    state::{Event, State},
+    state::{Event, Progress, State},
 };
 use crate::{
     error::Result,
@@ -29,6 +29,21 @@ impl QueueMaintenance for MemoryStore {
         let mut state = self.state();
         let before = earlier(state.now.0, age);
         Ok(state.prune(before, dead_letters))
+    }
+
+    async fn blank(&self, age: Duration) -> Result<u64> {
+        let mut state = self.state();
+        let (now, before) = (state.now.0, earlier(state.now.0, age));
+        let mut blanked = 0;
+        for event in state.events.values_mut() {
+            let is_open = event.items.values().any(|progress| !matches!(progress, Progress::Ended(_)));
+            if event.is_old(before, true) && !is_open && !event.raw_payload.is_empty() {
+                event.raw_payload.clear();
+                event.row.blanked_at = Some(now);
+                blanked += 1;
+            }
+        }
+        Ok(blanked)
     }
 
     async fn heal(&self, _age: Duration, _within: Option<Duration>) -> Result<Healed> {

@@ -100,6 +100,17 @@ pub trait RemoteWriter: Send + Sync {
         true
     }
 
+    /// Returns a record without the values that the source must not get. The default implementation returns it as it is.
+    fn visible(&self, record: LocalRecord) -> LocalRecord {
+        record
+    }
+
+    /// Returns true for a column or a child table that is not written because its values are hidden. A local change of it
+    /// is noted and never refused. The default implementation returns false.
+    fn hides(&self, _column: &str) -> bool {
+        false
+    }
+
     /// Returns whether a column of the head row, or a child table, can be written. `exists`: the record exists at the
     /// source.
     fn writable(&self, column: &str, exists: bool) -> Writable;

@@ -24,7 +24,7 @@ use crate::{
 
 const LIST: &str = "
 SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, outcome, error_message, received_at,
-       processed_at, NULL::jsonb AS headers, NULL::bytea AS raw_payload
+       processed_at, blanked_at, NULL::jsonb AS headers, NULL::bytea AS raw_payload
   FROM tds_inbox_events
  WHERE id < $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR entity_type = $3)
    AND ($4::text IS NULL OR strpos(lower(concat_ws(E'\\n', entity_id, event_id, error_message)), lower($4)) > 0)
@@ -34,7 +34,7 @@ SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, ou
 
 const GET: &str = "
 SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, outcome, error_message, received_at,
-       processed_at, headers, raw_payload
+       processed_at, blanked_at, headers, raw_payload
   FROM tds_inbox_events WHERE id = $1
 ";
 
@@ -102,6 +102,7 @@ fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
         error_message: row.try_get("error_message")?,
         received_at: row.try_get("received_at")?,
         processed_at: row.try_get("processed_at")?,
+        blanked_at: row.try_get("blanked_at")?,
         headers: row.try_get("headers")?,
         raw_payload: row.try_get("raw_payload")?,
     })

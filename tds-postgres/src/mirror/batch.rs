@@ -14,6 +14,7 @@ use super::{
     catalog::{Tables, unknown},
     children,
     decisions::Decision,
+    erased::{self, Persons},
     head,
     pending::{Local, Pending, Scope, keep_earlier},
     references, seen, state,
@@ -36,6 +37,7 @@ pub(super) struct Batch<'a> {
     pub(super) schema: &'a MirrorSchema,
     pub(super) tables: &'a Tables,
     pub(super) reads: Vec<&'a Read>,
+    pub(super) persons: &'a Persons,
 }
 
 /// The number of rows that each record has in a child table.
@@ -90,7 +92,25 @@ impl Batch<'_> {
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_as_engine(&mode_stays(&self.schema.entity)).await?;
-        let state::Locked { mut states, now, mode } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let state::Locked { mut states, now, mode, erasures } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let screened =
+            if erasures { erased::screen(&mut tx, self.persons, reads).await? } else { None };
+        if let Some(screened) = &screened {
+            screened.blank_bodies(&mut tx, reads).await?;
+        }
+        let ignored: Vec<bool> = match &screened {
+            Some(screened) => screened.reads.iter().map(Option::is_none).collect(),
+            None => vec![false; reads.len()],
+        };
+        let kept: Vec<&Read> = match &screened {
+            Some(screened) => screened.reads.iter().flatten().collect(),
+            None => reads.to_vec(),
+        };
+        if kept.is_empty() {
+            tx.commit().await?;
+            return Ok(Some(ignored.iter().map(|_| Ok(Applied::Done(Outcome::Ignored))).collect()));
+        }
+        let reads = kept.as_slice();
         let believed: HashMap<RecordId, SyncState> =
             states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
         report_ahead(believed.len());
@@ -143,7 +163,10 @@ impl Batch<'_> {
         });
         let missing = || Err(Error::internal("a read of the batch has no outcome"));
         let result = |late: Option<Error>| late.map_or_else(|| applied.next().unwrap_or_else(missing), Err);
-        Ok(Some(late.into_iter().map(result).collect()))
+        let mut results = late.into_iter().map(result);
+        let erased = || Some(Ok(Applied::Done(Outcome::Ignored)));
+        let next = |is_ignored: bool| if is_ignored { erased() } else { results.next() };
+        Ok(Some(ignored.into_iter().filter_map(next).collect()))
     }
 
     /// Enqueues the work that follows from the reads. It becomes durable together with the states that it follows from.

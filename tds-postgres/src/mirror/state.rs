@@ -40,6 +40,7 @@ struct Row {
     suspect: Option<Json<Suspect>>,
     now: OffsetDateTime,
     mode: Option<String>,
+    erasures: bool,
 }
 
 /// What [`lock`] found.
@@ -50,9 +51,21 @@ pub(super) struct Locked {
     pub(super) now: Option<OffsetDateTime>,
     /// The mode of the entity type.
     pub(super) mode: Mode,
+    /// Whether any record is erased.
+    pub(super) erasures: bool,
 }
 
-const MODE: &str = "SELECT mode FROM tds_modes WHERE entity_type = $1";
+/// Whether any erasure is in force. The index has the rows of such erasures and no others.
+macro_rules! erasures {
+    () => {
+        "EXISTS (SELECT FROM tds_erasures AS e WHERE e.undone_at IS NULL)"
+    };
+}
+
+const MODE: &str = concat!(
+    "SELECT (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1), ",
+    erasures!()
+);
 
 impl Row {
     fn into_state(self) -> (RecordId, SyncState) {
@@ -80,12 +93,13 @@ impl Row {
 /// since its last statistics. `fence`: the end of the inner query.
 fn select(fence: &str) -> AssertSqlSafe<String> {
     quote::statement(format!(
-        "SELECT s.*, (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1) AS mode
+        "SELECT s.*, (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1) AS mode, {} AS erasures
            FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
            SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
              detail_seen, volatile_hash, volatile_seen, moves, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
              clock_timestamp() AS now
-           FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id {fence}) AS s"
+           FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id {fence}) AS s",
+        erasures!()
     ))
 }
 
@@ -118,12 +132,12 @@ pub(super) async fn lock(tx: &mut Tx, entity: &EntityType, ids: &[RecordId]) -> 
     let query = sqlx::query_as(select("FOR UPDATE")).bind(entity.as_str()).bind(ids);
     let rows: Vec<Row> = query.fetch_all(&mut *tx).await?;
     let now = rows.iter().map(|row| row.now).max();
-    let mode = match rows.first() {
-        Some(row) => row.mode.clone(),
-        None => sqlx::query_scalar(MODE).bind(entity.as_str()).fetch_optional(tx).await?,
+    let (mode, erasures): (Option<String>, bool) = match rows.first() {
+        Some(row) => (row.mode.clone(), row.erasures),
+        None => sqlx::query_as(MODE).bind(entity.as_str()).fetch_one(tx).await?,
     };
     let mode = mode.as_deref().map(mode_names::mode).transpose()?.unwrap_or_default();
-    Ok(Locked { states: rows.into_iter().map(Row::into_state).collect(), now, mode })
+    Ok(Locked { states: rows.into_iter().map(Row::into_state).collect(), now, mode, erasures })
 }
 
 /// The new states as the parameters of a statement, after the entity type. Stored times are at most ten seconds later

@@ -46,7 +46,7 @@ impl DryRun {
         let Services { ports, catalogue, zoho, .. } = &self.0;
         let event = ports.events.get_event(InboxId(id)).await?;
         let event = event.ok_or(Refusal::Unknown("inbox event", id))?;
-        match understand_again(catalogue, zoho.organization_id(), &event) {
+        match understand_again(catalogue, zoho.organization_id(), &event)? {
             Disposition::Ignored(reason) => Ok(Would::nothing(Foreseen::Ignored, Some(reason))),
             Disposition::Unparsed(reason) => Ok(Would::nothing(Foreseen::Unparsed, Some(reason))),
             Disposition::Work(work) => self.preview(&work).await,

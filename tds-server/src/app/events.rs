@@ -62,7 +62,7 @@ impl Events {
     /// Parses an event again and enqueues the work that follows from it.
     pub(crate) async fn replay(&self, organization: &str, id: i64) -> Result<Reception, Refusal> {
         let event = self.find(id).await?;
-        let disposition = understand_again(&self.catalogue, organization, &event);
+        let disposition = understand_again(&self.catalogue, organization, &event)?;
         let reception = Reception::of(&disposition);
         self.ports.events.replay(event.id, disposition).await?;
         Ok(reception)
@@ -81,15 +81,19 @@ impl Events {
     }
 }
 
-/// Parses the body of an event again. If the body is empty, the address of the webhook named the record.
+/// Parses the body of an event again. If the body is empty, the address of the webhook named the record. A body that
+/// was blanked is refused.
 pub(super) fn understand_again(
     catalogue: &Catalogue,
     organization_id: &str,
     event: &EventView,
-) -> Disposition {
+) -> Result<Disposition, Refusal> {
+    if let Some(at) = event.blanked_at {
+        return Err(Refusal::Blanked(event.id.0, at));
+    }
     let body = event.raw_payload.as_deref().unwrap_or_default();
     if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
-        return parse_id(catalogue, &event.entity_type, id);
+        return Ok(parse_id(catalogue, &event.entity_type, id));
     }
     let received = Received {
         entity: &event.entity_type,
@@ -99,5 +103,5 @@ pub(super) fn understand_again(
         // A replayed event keeps its identity, so the receipt is not used.
         receipt: String::new,
     };
-    parse(catalogue, &Authentic::kept(body), &received).disposition
+    Ok(parse(catalogue, &Authentic::kept(body), &received).disposition)
 }

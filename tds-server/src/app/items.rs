@@ -114,6 +114,11 @@ impl Items {
         self.0.queue.set_paused(entity, paused).await
     }
 
+    /// Blanks the bodies of events that ended longer than `age` ago. Returns their number.
+    pub(crate) async fn blank(&self, age: Duration) -> Result<u64> {
+        self.0.maintenance.blank(age).await
+    }
+
     /// Returns the number of ended items and events that [`Items::prune`] would delete.
     pub(crate) async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         self.0.maintenance.prunable(age, dead_letters).await

@@ -6,6 +6,7 @@ use tds_core::{
     record::{EntityType, RecordKey},
 };
 use tds_zoho::write::contracts;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::nearest::ending;
 
@@ -16,6 +17,8 @@ pub(crate) enum Refusal {
     Unknown(&'static str, i64),
     /// Nothing is known of this record.
     NoRecord(RecordKey),
+    /// The body of an inbox event was blanked, so the event cannot be parsed again.
+    Blanked(i64, OffsetDateTime),
     /// A change of items names neither ids nor a filter, so it would apply to all items. The text is the verb: `retry`
     /// or `discard`.
     EveryItem(&'static str),
@@ -58,6 +61,15 @@ pub(crate) enum Refusal {
     NoModeChange,
     /// The store failed, or the state of the store does not allow the request.
     Store(Error),
+}
+
+/// Says that an event cannot be processed again, and what to do instead.
+pub(crate) fn blanked(id: i64, at: OffsetDateTime) -> String {
+    format!(
+        "inbox event {id} cannot be processed again: its body was blanked at {} (TDS_PAYLOAD_RETENTION, or an erasure). \
+         A bulk sync reads its record from Zoho",
+        at.format(&Rfc3339).unwrap_or_default()
+    )
 }
 
 /// Says that TDS does not write an entity type, and which it writes.

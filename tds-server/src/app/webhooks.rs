@@ -13,12 +13,12 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value};
 use tds_core::{
     error::ErrorKind,
-    inbox::{InboxId, NewEvent},
+    inbox::{Disposition, InboxId, NewEvent},
     record::EntityType,
     shutdown::Shutdown,
 };
 use tds_postgres::PgStore;
-use tds_zoho::webhook::{Event, Received, SIGNATURE_HEADER, event_type, parse, query_pairs};
+use tds_zoho::webhook::{Event, Received, SIGNATURE_HEADER, event_type, kept_body, parse, query_pairs};
 
 use self::{refusals::Refusals, refused::Counted};
 use super::{events::Reception, services::Services};
@@ -97,6 +97,9 @@ impl Webhooks {
         };
         let Event { identity: event_id, entity_id, disposition, .. } =
             parse(catalogue, &authentic, &received);
+        // The identity of the delivery is that of the whole body.
+        let certain = matches!(disposition, Disposition::Work(_));
+        let kept = kept_body(catalogue, &delivery.entity, &delivery.body, certain);
         let (reception, bytes) = (Reception::of(&disposition), delivery.body.len());
         let event = NewEvent {
             event_id: event_id.clone(),
@@ -104,7 +107,7 @@ impl Webhooks {
             entity_type: delivery.entity.clone(),
             entity_id,
             event_type: event_type.to_owned(),
-            raw_payload: delivery.body.into(),
+            raw_payload: kept.unwrap_or_else(|| delivery.body.into()),
             headers: stored_headers(&delivery.headers),
             disposition,
         };

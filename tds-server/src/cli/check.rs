@@ -38,7 +38,7 @@ impl CheckArgs {
             Err(errors) => (errors.0, read(Need::Database).ok()),
         };
         if let Some(config) = &mut config {
-            errors.extend(config.entities.of(&entities.catalogue).err());
+            errors.extend(config.catalogue(&entities.catalogue).err());
             if lookup.get("RUST_LOG").is_none() {
                 config.log.filter = "error".to_owned();
             }

@@ -3,7 +3,7 @@
 use tds_core::error::{Error, ErrorKind};
 
 use crate::{
-    app::refusal::{Refusal, names, not_writable, unknown_field},
+    app::refusal::{Refusal, blanked, names, not_writable, unknown_field},
     hint::command,
 };
 
@@ -60,6 +60,7 @@ impl From<Refusal> for Failure {
             Refusal::NoRecord(key) => {
                 Self::failed(format!("nothing is known of a record {} of {}", key.id, key.entity))
             }
+            Refusal::Blanked(id, at) => Self::failed(blanked(id, at)),
             Refusal::Store(error) => error.into(),
             Refusal::EveryItem(verb) => {
                 Self::usage(format!("queue {verb}: state ids, or a filter such as --status dead_letter"))

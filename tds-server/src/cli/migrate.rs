@@ -2,9 +2,10 @@
 
 use clap::Args;
 use tds_postgres::StoreSettings;
+use tds_zoho::HiddenValues;
 
 use super::{
-    exit::CommandResult,
+    exit::{CommandResult, Failure},
     lookup::Lookup,
     output,
     settings::{ACCESS, DATABASE, Given, MIRROR, flags},
@@ -24,10 +25,20 @@ pub(crate) struct MigrateArgs {}
 impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
+        let catalogue =
+            config.catalogue(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
         let migrated = storage.database.migrate_with(&migration_settings(&config, entities)).await;
+        let redacted = match &migrated {
+            Ok(_) => storage.database.redact(&HiddenValues(catalogue)).await,
+            Err(_) => Ok(0),
+        };
         storage.close().await;
         let report = migrated?;
+        let redacted = redacted?;
+        if redacted > 0 {
+            output::talk(&format!("values of hidden columns were removed from {redacted} stored rows"));
+        }
         for note in &report.notes {
             output::talk(&format!("note: {note}"));
         }

@@ -89,6 +89,7 @@ settings! {
     /// The columns of the mirror, and who may write them.
     MIRROR {
         "custom-columns" "TDS_CUSTOM_COLUMNS" "Custom fields as columns of schema erp, comma separated, each as TABLE.FIELD:TYPE [default: none]",
+        "hide-columns" "TDS_HIDE_COLUMNS" "Columns whose values are not kept, comma separated, each as TABLE.COLUMN or TABLE.COLUMN=hash [default: none]",
         "write-guard" "TDS_WRITE_GUARD" "Refuse changes of schema erp by other programs in the mode zoho_primary: on or off [default: on]",
     }
 
@@ -182,6 +183,7 @@ settings! {
         "probe-every" "TDS_PROBE_EVERY" "Period of the probes of what Zoho's lists support, or off [default: 7d]",
         "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides, or off [default: 24h]",
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",
+        "payload-retention" "TDS_PAYLOAD_RETENTION" "Age at which the bodies of ended events are blanked [default: that of --retention]",
         "images-every" "TDS_IMAGES_EVERY" "Period of the looks at product images, or off [default: 1h]",
     }
 

@@ -1,10 +1,10 @@
 //! The store for commands that need only the database.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, sync::Arc};
 
-use tds_core::queue::WorkerId;
-use tds_postgres::{SchemaStatus, SchemaVerdict};
-use tds_zoho::entities::Catalogue;
+use tds_core::{privacy::Eraser, queue::WorkerId};
+use tds_postgres::{PgEraser, SchemaStatus, SchemaVerdict};
+use tds_zoho::{HiddenValues, entities::Catalogue};
 
 use super::{
     exit::{CommandResult, Failure},
@@ -42,7 +42,7 @@ impl Store {
     pub(crate) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
         let catalogue =
-            config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
+            config.catalogue(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let (storage, place) = existing(&config.database).await?;
         if let Err(failure) = current(&storage).await {
             storage.close().await;
@@ -97,6 +97,12 @@ impl Store {
     /// Returns the operations on local changes and conflicts.
     pub(crate) fn local_changes(&self) -> LocalChanges {
         LocalChanges(self.ports().clone())
+    }
+
+    /// Returns the part that erases records of persons.
+    pub(crate) fn eraser(&self) -> Arc<dyn Eraser> {
+        let persons = HiddenValues(self.catalogue().without_persons());
+        Arc::new(PgEraser::new(self.storage.database.clone(), Arc::new(persons)))
     }
 
     /// Returns the entity types of the program.

@@ -84,10 +84,10 @@ impl Engine {
                 handles
                     .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
             }
-            let (items, retention) = (Items(ports), self.retention);
+            let (items, ages) = (Items(ports), [self.payload_retention, self.retention]);
             handles
                 .push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {
-                    prune::run(items, retention, shutdown)
+                    prune::run(items, ages, shutdown)
                 }));
         }
         if serves {

@@ -29,6 +29,7 @@ macro_rules! wire {
 
 mod check;
 mod conflicts;
+mod erasure;
 mod health;
 mod history;
 mod inbox;
@@ -53,6 +54,7 @@ use tds_core::record::EntityType;
 pub(crate) use self::{
     check::{CheckReport, ExposureReport},
     conflicts::{ConflictPage, RecordConflict},
+    erasure::Erasure,
     health::{Credentials, HealthReport, ProcessState},
     history::RecordHistory,
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},

@@ -9,7 +9,7 @@ use axum::{
 use tds_core::error::ErrorKind;
 
 use crate::{
-    app::refusal::{Refusal, names, not_writable, unknown_field},
+    app::refusal::{Refusal, blanked, names, not_writable, unknown_field},
     hint::command,
     http::dto::ProblemDocument,
 };
@@ -257,6 +257,7 @@ impl From<Refusal> for Problem {
                 ProblemKind::UnknownId,
                 format!("Nothing is known of a record {} of {}.", key.id, key.entity),
             ),
+            Refusal::Blanked(id, at) => Self::new(ProblemKind::Conflict, format!("{}.", blanked(id, at))),
             Refusal::Store(error) => error.into(),
             Refusal::EveryItem(_) => {
                 Self::invalid("State which items: ids, status, entity_type, search or older_than.")

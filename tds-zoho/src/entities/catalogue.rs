@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tds_core::record::EntityType;
 
-use super::{Descriptor, Modules, Webhooks, ZOHO};
+use super::{Descriptor, Modules, Webhooks, ZOHO, hiding::Hiding};
 
 /// The entity types that a program knows, in their order. The default catalogue has the types of TDS;
 /// [`Catalogue::with`] adds one more. Clones share the list.
@@ -14,6 +14,7 @@ pub struct Catalogue {
     modules: Arc<Modules>,
     /// The entity types that are synced; `None` if all are.
     synced: Option<Arc<[EntityType]>>,
+    hiding: Hiding,
 }
 
 impl Default for Catalogue {
@@ -28,14 +29,16 @@ impl Catalogue {
     pub const UNHANDLED: [&'static str; 1] = ["users"];
 
     fn of(descriptors: Vec<&'static Descriptor>) -> Self {
-        Self { modules: Arc::new(Modules::of(&descriptors)), descriptors: descriptors.into(), synced: None }
+        let modules = Arc::new(Modules::of(&descriptors));
+        Self { modules, descriptors: descriptors.into(), synced: None, hiding: Hiding::default() }
     }
 
     /// Returns the same catalogue with one more entity type at its end. The new type replaces a type of the same name.
     #[must_use]
     pub fn with(&self, descriptor: &'static Descriptor) -> Self {
         let others = self.iter().filter(|known| known.entity() != descriptor.entity());
-        Self { synced: self.synced.clone(), ..Self::of(others.chain([descriptor]).collect()) }
+        let (synced, hiding) = (self.synced.clone(), self.hiding.clone());
+        Self { synced, hiding, ..Self::of(others.chain([descriptor]).collect()) }
     }
 
     /// Returns the same catalogue, of which only these entity types are synced. The other types are still known: their
@@ -43,6 +46,16 @@ impl Catalogue {
     #[must_use]
     pub fn syncing(&self, entities: impl IntoIterator<Item = EntityType>) -> Self {
         Self { synced: Some(entities.into_iter().collect()), ..self.clone() }
+    }
+
+    pub(super) fn hiding(&self, hiding: Hiding) -> Self {
+        Self { hiding, ..self.clone() }
+    }
+
+    /// Returns the columns whose values are not kept.
+    #[must_use]
+    pub fn hidden_values(&self) -> &Hiding {
+        &self.hiding
     }
 
     /// Returns true if the entity type is known and synced.

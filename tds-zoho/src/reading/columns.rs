@@ -12,6 +12,8 @@ pub struct Column {
     /// The column's source keys. The first key that the record has counts.
     keys: &'static [&'static str],
     read: fn(&Value, &str) -> Result<Value>,
+    /// The name of the function that made the column.
+    kind: &'static str,
 }
 
 macro_rules! kinds {
@@ -19,7 +21,7 @@ macro_rules! kinds {
         $(#[$doc])*
         #[must_use]
         pub const fn $kind(name: &'static str, keys: &'static [&'static str]) -> Column {
-            Column { name, keys, read: $read }
+            Column { name, keys, read: $read, kind: stringify!($kind) }
         }
     )*};
 }
@@ -73,6 +75,21 @@ impl Column {
     /// Returns the keys from which the column is read.
     pub(crate) const fn keys(&self) -> &'static [&'static str] {
         self.keys
+    }
+
+    /// Returns the name of the column in its table.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns true for a column of text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.kind == "text"
+    }
+
+    /// Returns true for a column with the id of another record.
+    pub(crate) fn is_id(&self) -> bool {
+        self.kind == "id"
     }
 
     fn find<'a>(&self, record: &'a Map<String, Value>) -> Option<(&'static str, &'a Value)> {

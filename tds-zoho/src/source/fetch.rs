@@ -69,6 +69,8 @@ impl ZohoSource {
             return Err(page::protocol(format!("{} {id} was requested, but {found} came", self.entity())));
         }
         self.look_for_unknown_fields(record);
+        let hidden = self.hiding.hidden(self.descriptor, record);
+        let record = hidden.as_ref().unwrap_or(record);
         let raw = Payload::of(record)?;
         let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
         Ok(self.read(id, observed, Content::Present(Box::new(record))))

@@ -112,6 +112,9 @@ impl ZohoSource {
     /// Returns the row as the engine expects it. A row that cannot be read keeps the id that its text shows. If the
     /// text shows no id, the row gets an id made of its content. Decoding the row then gives the reason.
     fn listed(&self, row: &Value, observed: Interval) -> Listed {
+        let hidden = row.as_object().and_then(|record| self.hiding.hidden(self.descriptor, record));
+        let hidden = hidden.map(Value::Object);
+        let row = hidden.as_ref().unwrap_or(row);
         let text = row.to_string();
         let bytes = ContentHash::of_bytes(text.as_bytes());
         let payload = Payload::new(text);

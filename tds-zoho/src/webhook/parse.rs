@@ -180,7 +180,8 @@ fn work_of(
     let from_body = |received_at| {
         let is_whole = is_certain && version.is_some() && descriptor.is_complete(record);
         let is_readable = is_whole && descriptor.draft(&id, record, Shape::Webhook).is_ok();
-        let json = is_readable.then(|| Payload::of(record).ok()).flatten()?;
+        let hidden = catalogue.hidden_values().hidden(descriptor, record);
+        let json = is_readable.then(|| Payload::of(hidden.as_ref().unwrap_or(record)).ok()).flatten()?;
         Some(SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json })
     };
     let payload = observed.and_then(from_body);

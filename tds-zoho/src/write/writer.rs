@@ -31,6 +31,9 @@ use crate::{
 /// in Zoho, and a search would not show it.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
+/// Why a hidden column is not written: Zoho would get a hash, or lose the part that is hidden.
+const HIDDEN: &str = "its values are hidden by the configuration, so Zoho keeps its own";
+
 /// The writer of one entity type at Zoho.
 #[derive(Clone)]
 pub struct ZohoWriter {
@@ -55,7 +58,7 @@ impl Catalogue {
         let unique_field: Arc<str> = unique_field.into();
         let writer = |descriptor: &'static Descriptor| -> Option<Arc<dyn RemoteWriter>> {
             let contract = contract_of(descriptor.entity())?;
-            let source = ZohoSource::new(client, descriptor);
+            let source = ZohoSource::new(client, self, descriptor);
             Some(Arc::new(ZohoWriter { contract, source, unique_field: Arc::clone(&unique_field) }))
         };
         self.synced().filter_map(writer).collect()
@@ -72,7 +75,18 @@ impl RemoteWriter for ZohoWriter {
         self.contract.schema.is_none()
     }
 
+    fn visible(&self, record: LocalRecord) -> LocalRecord {
+        self.source.hiding().local(self.contract.entity, record)
+    }
+
+    fn hides(&self, column: &str) -> bool {
+        self.source.hiding().keeps_from_source(self.contract.entity, column)
+    }
+
     fn writable(&self, column: &str, exists: bool) -> Writable {
+        if self.hides(column) {
+            return Writable::No(HIDDEN.to_owned());
+        }
         self.contract.writable(column, exists)
     }
 
@@ -210,7 +224,7 @@ impl ZohoWriter {
         let known = record.clone().at_source(id.clone(), status);
         let columns = known.fields.keys().filter(|column| known.value(column).is_some());
         let tables = known.children.keys();
-        let is_written = |name: &&String| self.contract.writable(name, true) == Writable::Yes;
+        let is_written = |name: &&String| self.writable(name, true) == Writable::Yes;
         let changed = columns.chain(tables).filter(is_written).cloned().collect();
         self.update(&known, &changed).await.map_err(|error| partly(id, error))
     }

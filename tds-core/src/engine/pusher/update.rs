@@ -46,6 +46,7 @@ impl Pushing<'_> {
                 return Err(WriteError::Refused(Error::invalid(text)));
             }
             settlement.settled = Settled::Unchanged;
+            settlement.note = self.hidden();
             settlement.before = common.before(&settlement);
             if self.push.mode.mode != Mode::TargetPrimary {
                 settlement.accepted = self.apply(read).await?;
@@ -54,7 +55,8 @@ impl Pushing<'_> {
             return Ok(Outcome::Unchanged);
         }
         settlement.settled = Settled::Pushed;
-        settlement.note = (!refused.is_empty()).then(|| refused.join("; "));
+        let notes: Vec<String> = refused.into_iter().chain(self.hidden()).collect();
+        settlement.note = (!notes.is_empty()).then(|| notes.join("; "));
         let merged = merged(record, &remote, &merge);
         // What comes from the source is no change of the target, although it is sent as well.
         let sent = Sent::of(record, Some(&merge.push));

@@ -438,6 +438,36 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_an_operator(har
     case.until("no held deletions", async || (held().await == 0).then_some(())).await;
 }
 
+pub async fn blanking_empties_the_bodies_of_what_ended_and_keeps_the_events(harness: &dyn Harness) {
+    let case = Case(harness);
+    let letter = case.accept(event("letter", vec![(product("1"), Work::fetch())])).await;
+    let claimed = case.claim().await;
+    case.settle(&claimed, Settle::DeadLetter { error: "broken".to_owned() }).await;
+    case.event_reaches(letter, EventStatus::Failed).await;
+    let ended = case.accept(event("a", vec![(product("2"), Work::fetch())])).await;
+    let done = case.claim().await;
+    case.settle(&done, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(ended, EventStatus::Completed).await;
+    let waiting = case.accept(event("b", vec![(product("3"), Work::fetch())])).await;
+    harness.advance(LONGER).await;
+    let upkeep = &harness.stores().queue_maintenance;
+    assert_eq!(upkeep.blank(LONG).await.expect("blank"), 0, "nothing is that old");
+    assert_eq!(upkeep.blank(SHORT).await.expect("blank"), 1);
+    assert_eq!(upkeep.blank(SHORT).await.expect("blank"), 0, "a body is blanked once");
+    let event_of = async |id| case.event(id).await;
+    let blanked = event_of(ended).await;
+    assert_eq!(blanked.raw_payload.as_deref(), Some(&b""[..]));
+    assert!(blanked.blanked_at.is_some() && blanked.outcome == Some(Outcome::Applied), "{blanked:?}");
+    for kept in [letter, waiting] {
+        let kept = event_of(kept).await;
+        assert!(kept.blanked_at.is_none() && kept.raw_payload.is_some_and(|body| !body.is_empty()));
+    }
+    // The same delivery is still recognized.
+    let again = harness.stores().inbox.accept(event("a", vec![(product("2"), Work::fetch())])).await;
+    let again = again.expect("accept");
+    assert_eq!((again.id, again.duplicate), (ended, true));
+}
+
 pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harness: &dyn Harness) {
     let case = Case(harness);
     let dead = dead(&case, "1", "broken").await;

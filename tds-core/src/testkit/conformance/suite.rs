@@ -142,6 +142,7 @@ macro_rules! conformance_list {
             items_that_a_dead_process_had_claimed_count_as_waiting,
             everything_that_needs_an_operator_is_counted,
             deletions_that_the_newest_full_list_holds_back_need_an_operator,
+            blanking_empties_the_bodies_of_what_ended_and_keeps_the_events,
             pruning_deletes_what_ended_and_dead_letters_only_where_asked,
         );
         $crate::$each!($make, run:

@@ -65,6 +65,9 @@ wire! {
         received_at: OffsetDateTime,
         #[serde(with = "time::serde::rfc3339::option")]
         processed_at: Option<OffsetDateTime>,
+        /// When the body was blanked; null while it is kept
+        #[serde(with = "time::serde::rfc3339::option")]
+        blanked_at: Option<OffsetDateTime>,
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<BTreeMap<String, String>>)]
         headers: Option<Value>,

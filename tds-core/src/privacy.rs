@@ -1,0 +1,112 @@
+//! Values that are not kept: what a redaction removes from stored data, and the erasure of a person's record.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    error::Result,
+    mirror::MirrorSchema,
+    record::{EntityType, RecordId, RecordKey},
+};
+
+/// A table of the target in which values are redacted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedactedTable {
+    /// The entity type of its records.
+    pub entity: EntityType,
+    /// The table.
+    pub table: &'static str,
+    /// It is the head table of the entity type. Composite values of its rows, such as `raw`, may have redacted values
+    /// inside.
+    pub is_head: bool,
+    /// The redacted columns.
+    pub columns: Vec<RedactedColumn>,
+}
+
+/// A redacted column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedactedColumn {
+    /// The name of the column.
+    pub name: &'static str,
+    /// A keyed hash of the value is kept. Otherwise nothing is kept.
+    pub hashed: bool,
+}
+
+/// Removes values from stored data.
+///
+/// # Contract
+/// A redaction of what was redacted already changes nothing.
+pub trait Redaction: Send + Sync {
+    /// Returns what is redacted, as text. An equal text stands for an equal redaction.
+    fn rules(&self) -> String;
+
+    /// Returns the tables in which values are redacted.
+    fn tables(&self) -> Vec<RedactedTable>;
+
+    /// Redacts JSON text that is a record of the entity type, or a part of one. Returns `None` if nothing changes.
+    fn json(&self, entity: &EntityType, text: &str) -> Option<String>;
+
+    /// Redacts JSON text that is a list of differences between two versions of a record: `[{"field": …}, …]`. Returns
+    /// `None` if nothing changes.
+    fn differences(&self, entity: &EntityType, text: &str) -> Option<String>;
+
+    /// Redacts a pushed body that arrived for an entity type. Returns `None` if nothing changes.
+    fn body(&self, entity: &EntityType, body: &[u8]) -> Option<Vec<u8>>;
+
+    /// Returns the keyed hash that is kept in place of a text; `None` if no hashes are kept.
+    fn hash(&self, text: &str) -> Option<String>;
+}
+
+/// A record of a person that was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// The record.
+    pub key: RecordKey,
+    /// When it was erased.
+    pub erased_at: OffsetDateTime,
+    /// Who erased it.
+    pub erased_by: String,
+    /// How much was removed.
+    pub counts: ErasedCounts,
+}
+
+/// How many rows lost the data of an erased person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErasedCounts {
+    /// Head rows of the person, which are tombstones now.
+    pub rows: u64,
+    /// Documents that name the person. They keep their amounts.
+    pub documents: u64,
+    /// Bodies of pushed events.
+    pub events: u64,
+    /// Items of the queue, kept work of cancelled runs and dead letters.
+    pub items: u64,
+    /// Local changes, links and conflicts.
+    pub changes: u64,
+    /// Findings of verifications.
+    pub findings: u64,
+}
+
+/// Erases records of persons from a store.
+///
+/// # Contract
+/// - An erasure is one transaction: it removes everything or nothing.
+/// - A later read of an erased record is ignored, and nothing of it is kept, until the erasure is undone.
+/// - A later read of a document that names an erased person is written without what says who the person is.
+///
+/// # Errors
+/// The methods fail only if the store cannot be reached or a row stays locked.
+#[async_trait]
+pub trait Eraser: Send + Sync {
+    /// Erases a record. Returns `None`, and changes nothing, if the store knows no such record. A record that was erased
+    /// before is erased again: what was stored since is removed.
+    async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>>;
+
+    /// Lets an erased record return with its next sync. Returns false if it is not erased.
+    async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool>;
+
+    /// Returns the erasure of a record; `None` if it is not erased.
+    async fn erasure(&self, entity: &EntityType, id: &RecordId) -> Result<Option<Erasure>>;
+}

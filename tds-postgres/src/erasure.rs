@@ -1,0 +1,155 @@
+//! Erases the record of a person, in one transaction.
+//!
+//! The bodies of the inbox are searched first, because that takes longest. Then the transaction takes the lock under which
+//! records of the person's type and of the documents are written, so that no batch writes what is being erased: a batch
+//! that comes later finds the erasure, and leaves the person out (`mirror/erased.rs`).
+
+mod documents;
+mod record;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::types::Json;
+use tds_core::{
+    error::Result,
+    mirror::MirrorSchema,
+    privacy::{ErasedCounts, Eraser, Erasure, Redaction},
+    record::{EntityType, RecordId, RecordKey},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    Database, Tx,
+    db::{
+        error::Doing as _,
+        retry::{FOR_OPERATOR, repeat},
+    },
+};
+
+/// How long the connection may be silent: a large inbox takes minutes to search.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
+/// The writers of the mirror take the same lock, shared.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tds_modes'), hashtext($1))";
+
+const KNOWN: &str = "
+SELECT EXISTS (SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2)
+    OR EXISTS (SELECT FROM tds_erasures WHERE entity_type = $1 AND zoho_id = $2)
+";
+
+// A second erasure in force adds what it removed.
+const NOTE: &str = "
+INSERT INTO tds_erasures (entity_type, zoho_id, erased_by, counts) VALUES ($1, $2, $3, $4)
+ON CONFLICT (zoho_id, entity_type) WHERE undone_at IS NULL
+DO UPDATE SET erased_at = clock_timestamp(), erased_by = excluded.erased_by, counts = excluded.counts
+RETURNING erased_at
+";
+
+const DECISION: &str = "
+INSERT INTO tds_decisions (entity_type, zoho_id, kind, action, detail) VALUES ($1, $2, 'operator', $3, $4)
+";
+
+const UNDO: &str = "
+UPDATE tds_erasures SET undone_at = clock_timestamp(), undone_by = $3
+ WHERE entity_type = $1 AND zoho_id = $2 AND undone_at IS NULL
+";
+
+const FIND: &str = "
+SELECT erased_at, erased_by, counts FROM tds_erasures WHERE entity_type = $1 AND zoho_id = $2 AND undone_at IS NULL
+";
+
+/// Erases records from the store and the mirror of a database.
+#[derive(Clone)]
+pub struct PgEraser {
+    database: Database,
+    /// What says who a person is, in the documents that name the person.
+    persons: Arc<dyn Redaction>,
+}
+
+impl PgEraser {
+    /// Creates an eraser. `persons` removes from documents what says who a person is.
+    #[must_use]
+    pub fn new(database: Database, persons: Arc<dyn Redaction>) -> Self {
+        Self { database, persons }
+    }
+
+    async fn try_erase(
+        &self,
+        schema: &MirrorSchema,
+        id: &RecordId,
+        by: &str,
+    ) -> Result<Option<Erasure>, sqlx::Error> {
+        let (entity, id) = (&schema.entity, id.as_str());
+        let settings = "SET LOCAL statement_timeout = 0; SET LOCAL jit = off";
+        let mut tx = self.database.begin_as_engine(settings).await?;
+        tx.set_silence(PATIENCE);
+        let known = sqlx::query_scalar(KNOWN).bind(entity.as_str()).bind(id).fetch_one(&mut tx).await?;
+        let local_id = record::local_id(&mut tx, schema, id).await?;
+        if !(known || local_id.is_some()) {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let documents = documents::of(&mut tx, &*self.persons, entity).await?;
+        let mut counts = ErasedCounts::default();
+        counts.events += documents::blank_events(&mut tx, id, None).await?;
+        let mut locked: Vec<&str> = documents.iter().map(|it| it.entity.as_str()).collect();
+        locked.push(entity.as_str());
+        locked.sort_unstable();
+        for entity in locked {
+            sqlx::query(LOCK).bind(entity).execute(&mut tx).await?;
+        }
+        // What arrived during the search.
+        counts.events += documents::blank_events(&mut tx, id, Some(PATIENCE)).await?;
+        record::erase(&mut tx, schema, id, local_id, &mut counts).await?;
+        counts.documents = documents::erase(&mut tx, &*self.persons, &documents, id, local_id).await?;
+        let key = RecordKey::new(entity.clone(), RecordId::new(id));
+        let note = sqlx::query_scalar(NOTE).bind(entity.as_str()).bind(id).bind(by).bind(Json(counts));
+        let erased_at: OffsetDateTime = note.fetch_one(&mut tx).await?;
+        decide(&mut tx, &key, "erase", by).await?;
+        tx.commit().await?;
+        Ok(Some(Erasure { key, erased_at, erased_by: by.to_owned(), counts }))
+    }
+
+    async fn undo(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool, sqlx::Error> {
+        let mut tx = self.database.begin_as_engine("SET LOCAL jit = off").await?;
+        sqlx::query(LOCK).bind(entity.as_str()).execute(&mut tx).await?;
+        let undo = sqlx::query(UNDO).bind(entity.as_str()).bind(id.as_str()).bind(by);
+        if undo.execute(&mut tx).await?.rows_affected() == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        // The record is new to the guard, so that its next read is applied whatever its version is.
+        let forget = "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2";
+        sqlx::query(forget).bind(entity.as_str()).bind(id.as_str()).execute(&mut tx).await?;
+        decide(&mut tx, &RecordKey::new(entity.clone(), id.clone()), "allow_return", by).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Adds an action of an operator to the history of a record.
+async fn decide(tx: &mut Tx, key: &RecordKey, action: &str, by: &str) -> Result<(), sqlx::Error> {
+    let detail = format!("by {by}");
+    let decision = sqlx::query(DECISION).bind(key.entity.as_str()).bind(key.id.as_str()).bind(action);
+    decision.bind(detail).execute(tx).await.map(drop)
+}
+
+#[async_trait]
+impl Eraser for PgEraser {
+    async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>> {
+        repeat(FOR_OPERATOR, || self.try_erase(schema, id, by)).await.doing("erasing a record")
+    }
+
+    async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool> {
+        repeat(FOR_OPERATOR, || self.undo(entity, id, by)).await.doing("undoing an erasure")
+    }
+
+    async fn erasure(&self, entity: &EntityType, id: &RecordId) -> Result<Option<Erasure>> {
+        let find = sqlx::query_as(FIND).bind(entity.as_str()).bind(id.as_str());
+        let found: Option<(OffsetDateTime, String, Json<ErasedCounts>)> =
+            find.fetch_optional(&self.database).await.doing("looking for an erasure")?;
+        let key = RecordKey::new(entity.clone(), id.clone());
+        Ok(found.map(|(erased_at, erased_by, Json(counts))| Erasure { key, erased_at, erased_by, counts }))
+    }
+}

@@ -1,0 +1,124 @@
+//! What names the person: documents, and the bodies of events.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+use tds_core::{privacy::Redaction, record::EntityType};
+
+use crate::{
+    Tx,
+    db::{
+        quote::{self, identifier},
+        text::seconds,
+    },
+    mirror::erased::PARTIES,
+};
+
+/// A table of documents that name persons of one entity type.
+pub(super) struct Documents {
+    pub(super) entity: EntityType,
+    table: &'static str,
+    /// The column with the person's id at the source, and the one with the local id.
+    party: &'static str,
+    local: String,
+    /// The columns that say who the person is.
+    personal: Vec<&'static str>,
+}
+
+const HAS: &str = "
+SELECT count(*) = 2 FROM pg_attribute
+ WHERE attrelid = to_regclass($1) AND attname = ANY($2) AND NOT attisdropped
+";
+
+/// The number of documents of one statement.
+const BATCH: i64 = 500;
+
+/// The bodies that contain the id of the person, of events that were received since some time or ever. The address of a
+/// webhook can name a record as well, and such events have no body.
+const EVENTS: &str = "
+UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp(), error_message = NULL
+ WHERE raw_payload <> '' AND position(convert_to($1, 'UTF8') IN raw_payload) > 0
+   AND ($2::double precision IS NULL OR received_at > now() - make_interval(secs => $2))
+";
+
+/// Blanks the bodies of events that name the person.
+pub(super) async fn blank_events(tx: &mut Tx, id: &str, within: Option<Duration>) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(EVENTS).bind(id).bind(within.map(seconds)).execute(tx).await?.rows_affected())
+}
+
+/// Returns the tables of documents that name persons of this entity type.
+pub(super) async fn of(
+    tx: &mut Tx,
+    persons: &dyn Redaction,
+    entity: &EntityType,
+) -> Result<Vec<Documents>, sqlx::Error> {
+    let Some((party, _)) = PARTIES.iter().find(|(_, name)| *name == entity.as_str()) else {
+        return Ok(Vec::new());
+    };
+    let local = party.replace("_zoho_id", "_id");
+    let mut documents = Vec::new();
+    for table in persons.tables().into_iter().filter(|table| table.is_head) {
+        let columns = vec![(*party).to_owned(), local.clone()];
+        let has = sqlx::query_scalar(HAS).bind(quote::table(table.table)).bind(columns);
+        if has.fetch_one(&mut *tx).await? {
+            documents.push(Documents {
+                entity: table.entity,
+                table: table.table,
+                party,
+                local: local.clone(),
+                personal: table.columns.iter().map(|column| column.name).collect(),
+            });
+        }
+    }
+    Ok(documents)
+}
+
+/// Removes from documents what says who the person is. Returns the number of documents that name the person.
+pub(super) async fn erase(
+    tx: &mut Tx,
+    persons: &dyn Redaction,
+    documents: &[Documents],
+    id: &str,
+    local_id: Option<i64>,
+) -> Result<u64, sqlx::Error> {
+    let mut count = 0;
+    for document in documents {
+        count += erase_in(tx, persons, document, id, local_id).await?;
+    }
+    Ok(count)
+}
+
+async fn erase_in(
+    tx: &mut Tx,
+    persons: &dyn Redaction,
+    document: &Documents,
+    id: &str,
+    local_id: Option<i64>,
+) -> Result<u64, sqlx::Error> {
+    let Documents { entity, table, party, local, personal } = document;
+    let (table, party, local) = (quote::table(table), identifier(party), identifier(local));
+    let names = format!("({party} = $1 OR {local} = $2)");
+    let select =
+        format!("SELECT id, raw::text FROM {table} WHERE {names} AND id > $3 ORDER BY id LIMIT $4 FOR UPDATE");
+    let (mut count, mut after) = (0, i64::MIN);
+    loop {
+        let rows = sqlx::query(quote::statement(select.clone()));
+        let rows = rows.bind(id).bind(local_id).bind(after).bind(BATCH).fetch_all(&mut *tx).await?;
+        let (mut ids, mut raws): (Vec<i64>, Vec<Option<String>>) = Default::default();
+        for row in &rows {
+            let raw = row.try_get::<Option<&str>, _>(1)?;
+            ids.push(row.try_get(0)?);
+            raws.push(raw.map(|raw| persons.json(entity, raw).unwrap_or_else(|| raw.to_owned())));
+        }
+        let Some(last) = ids.last() else { return Ok(count) };
+        after = *last;
+        count += u64::try_from(ids.len()).unwrap_or(0);
+        let mut sets = vec!["raw = n.raw::jsonb".to_owned()];
+        sets.extend(personal.iter().map(|column| format!("{} = NULL", identifier(column))));
+        let update = format!(
+            "UPDATE {table} AS t SET {} FROM unnest($1::bigint[], $2::text[]) AS n (id, raw) WHERE t.id = n.id",
+            sets.join(", ")
+        );
+        sqlx::query(quote::statement(update)).bind(ids).bind(raws).execute(&mut *tx).await?;
+    }
+}

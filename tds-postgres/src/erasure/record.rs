@@ -1,0 +1,108 @@
+//! The record itself: its rows, its state, its work and its local changes.
+
+use tds_core::{mirror::MirrorSchema, privacy::ErasedCounts};
+
+use crate::{
+    Tx,
+    db::quote::{self, identifier},
+};
+
+/// Returns the id of the head row, locked. The locks of the sync state and of the row are taken in the order in which
+/// batches take them.
+pub(super) async fn local_id(tx: &mut Tx, schema: &MirrorSchema, id: &str) -> Result<Option<i64>, sqlx::Error> {
+    let Some(head) = schema.head else { return Ok(None) };
+    let select = format!("SELECT id FROM {} WHERE zoho_id = $1", quote::table(head));
+    sqlx::query_scalar(quote::statement(select)).bind(id).fetch_optional(tx).await
+}
+
+/// The columns of a head row that stay: the row remains as a tombstone, so that documents still refer to something.
+const KEPT: &str = "
+SELECT attname::text FROM pg_attribute
+ WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity = ''
+   AND NOT attnotnull AND attname NOT IN ('id', 'zoho_id', 'synced_at', 'deleted_at')
+ ORDER BY attnum
+";
+
+/// Statements with the entity type as `$1` and the id at the source as `$2`. Deleting a payload means that the record is
+/// read from the source, and such a read is ignored.
+const STATE: &str = "
+UPDATE tds_sync_records SET list_hash = NULL, detail_hash = NULL, volatile_hash = NULL, list_spells = NULL, suspect = NULL,
+  moves = NULL, deleted_at = coalesce(deleted_at, now())
+ WHERE entity_type = $1 AND zoho_id = $2
+";
+const ITEMS: [&str; 2] = [
+    "UPDATE tds_queue_live SET payload = NULL, shape = NULL, pushed = NULL, error_message = NULL
+      WHERE entity_type = $1 AND zoho_entity_id = $2
+         OR payload IS NOT NULL AND strpos(payload, $2) > 0",
+    "UPDATE tds_run_kept SET payload = NULL, shape = NULL, pushed = NULL
+      WHERE payload IS NOT NULL AND (entity_type = $1 AND zoho_entity_id = $2 OR strpos(payload, $2) > 0)",
+];
+// Errors of attempts may quote a value of the record.
+const ERRORS: [&str; 2] = [
+    "UPDATE tds_queue_attempts SET error = NULL WHERE error IS NOT NULL AND item_id IN (
+       SELECT id FROM tds_queue_live WHERE entity_type = $1 AND zoho_entity_id = $2
+       UNION ALL SELECT id FROM tds_queue_done WHERE entity_type = $1 AND zoho_entity_id = $2)",
+    "UPDATE tds_queue_done SET error_message = NULL
+      WHERE entity_type = $1 AND zoho_entity_id = $2 AND error_message IS NOT NULL",
+];
+const FINDINGS: &str = "
+UPDATE tds_verify_findings f SET fields = '[]', error = NULL FROM tds_sync_runs r
+ WHERE r.id = f.run_id AND r.entity_type = $1 AND f.zoho_id = $2
+";
+/// Statements with the entity type as `$1`, the id at the source as `$2` and the local id as `$3`.
+const CHANGES: [&str; 3] = [
+    "UPDATE tds_outbox SET differences = NULL, note = 'erased', relayed = true, conflict_id = NULL,
+       status = CASE WHEN status IN ('pending', 'conflict') THEN 'discarded' ELSE status END,
+       settled_at = coalesce(settled_at, clock_timestamp())
+      WHERE entity_type = $1 AND (local_id = $3 OR zoho_id = $2)",
+    "UPDATE tds_links SET earlier = DEFAULT, kept = DEFAULT, sent = DEFAULT
+      WHERE entity_type = $1 AND (local_id = $3 OR zoho_id = $2)",
+    "DELETE FROM tds_conflicts WHERE entity_type = $1 AND (local_id = $3 OR zoho_id = $2)",
+];
+
+/// Erases a record, and counts what was erased.
+pub(super) async fn erase(
+    tx: &mut Tx,
+    schema: &MirrorSchema,
+    id: &str,
+    local_id: Option<i64>,
+    counts: &mut ErasedCounts,
+) -> Result<(), sqlx::Error> {
+    let entity = schema.entity.as_str();
+    // A record that is known only from the queue gets a state as well, so that a batch that knows none meets the lock.
+    sqlx::query(STATE).bind(entity).bind(id).execute(&mut *tx).await?;
+    if let Some(head) = schema.head {
+        counts.rows += blank(tx, head, id).await?;
+    }
+    for child in schema.children {
+        let delete =
+            format!("DELETE FROM {} WHERE {} = $1", quote::table(child.table), identifier(child.owner));
+        sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
+    }
+    if schema.head == Some("products") {
+        sqlx::query("DELETE FROM erp.product_images WHERE product_zoho_id = $1").bind(id).execute(&mut *tx).await?;
+    }
+    for statement in ITEMS {
+        counts.items += sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
+    }
+    for statement in ERRORS {
+        sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?;
+    }
+    counts.findings = sqlx::query(FINDINGS).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
+    for statement in CHANGES {
+        let change = sqlx::query(statement).bind(entity).bind(id).bind(local_id);
+        counts.changes += change.execute(&mut *tx).await?.rows_affected();
+    }
+    Ok(())
+}
+
+/// Empties a head row.
+async fn blank(tx: &mut Tx, head: &str, id: &str) -> Result<u64, sqlx::Error> {
+    let table = quote::table(head);
+    let columns: Vec<String> = sqlx::query_scalar(KEPT).bind(&table).fetch_all(&mut *tx).await?;
+    let empty = columns.iter().map(|name| format!("{} = NULL", identifier(name)));
+    let mut sets: Vec<String> = empty.collect();
+    sets.push("deleted_at = coalesce(deleted_at, now())".to_owned());
+    let update = format!("UPDATE {table} SET {} WHERE zoho_id = $1", sets.join(", "));
+    Ok(sqlx::query(quote::statement(update)).bind(id).execute(tx).await?.rows_affected())
+}

@@ -1,0 +1,299 @@
+//! Redacts what was stored before a column was hidden.
+
+use serde_json::Value;
+use sqlx::Row as _;
+use tds_core::{
+    error::Result,
+    privacy::{RedactedColumn, RedactedTable, Redaction},
+    record::EntityType,
+};
+
+use crate::{
+    Database,
+    db::{
+        error::Doing as _,
+        quote,
+        retry::{FOR_OPERATOR, repeat},
+        text::entity_of,
+    },
+};
+
+/// The number of rows of one transaction.
+const BATCH: i64 = 500;
+
+/// Stored JSON and bodies: the table, its key, the column with the value and the column with the entity type.
+struct Stored {
+    table: &'static str,
+    /// The key of a row as text, and the condition that finds the row by the parameter `$1`.
+    key: (&'static str, &'static str),
+    value: &'static str,
+    entity: &'static str,
+    /// The value is a list of differences and not a record.
+    differences: bool,
+}
+
+/// A locked row keeps its place.
+const BY_PLACE: (&str, &str) = ("ctid::text", "ctid = $1::tid");
+const BY_ID: (&str, &str) = ("id::text", "id = $1::bigint");
+
+const fn record(table: &'static str, value: &'static str) -> Stored {
+    Stored { table, key: BY_PLACE, value, entity: "entity_type", differences: false }
+}
+
+const fn differences(table: &'static str, value: &'static str) -> Stored {
+    Stored { differences: true, key: BY_ID, ..record(table, value) }
+}
+
+/// Everything but the mirror and the inbox.
+const STORED: [Stored; 9] = [
+    Stored { key: BY_ID, ..record("tds_queue_live", "payload") },
+    record("tds_run_kept", "payload"),
+    differences("tds_outbox", "differences"),
+    differences("tds_conflicts", "fields"),
+    differences("tds_conflicts", "decisions"),
+    Stored {
+        entity: "(SELECT r.entity_type FROM tds_sync_runs r WHERE r.id = run_id)",
+        key: BY_PLACE,
+        ..differences("tds_verify_findings", "fields")
+    },
+    record("tds_links", "earlier"),
+    record("tds_links", "kept"),
+    record("tds_links", "sent"),
+];
+
+impl Database {
+    /// Redacts the stored data, if it was last redacted by other rules. Returns the number of changed rows. Nothing is
+    /// done while nothing is hidden: values that were removed come back only with a sync.
+    ///
+    /// The rows are changed in batches, beside a running server. If a process is stopped in between, the next one begins
+    /// again. Several processes may redact at the same time.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or a row stays locked.
+    pub async fn redact(&self, redaction: &dyn Redaction) -> Result<u64> {
+        let doing = "redacting stored data";
+        let rules = redaction.rules();
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT rules FROM tds_redaction").fetch_optional(self).await.doing(doing)?;
+        if known.as_deref() == Some(&rules) {
+            return Ok(0);
+        }
+        let mut changed = 0;
+        if !rules.is_empty() {
+            for table in redaction.tables() {
+                changed += self.redact_table(redaction, &table).await.doing(doing)?;
+            }
+            for stored in &STORED {
+                changed += self.redact_stored(redaction, stored).await.doing(doing)?;
+            }
+            changed += self.redact_bodies(redaction).await.doing(doing)?;
+        }
+        let store = "INSERT INTO tds_redaction (rules) VALUES ($1)
+          ON CONFLICT (id) DO UPDATE SET rules = excluded.rules, changed_at = clock_timestamp()";
+        sqlx::query(store).bind(rules).execute(self).await.doing(doing)?;
+        Ok(changed)
+    }
+
+    /// Redacts the rows of a table of the mirror.
+    async fn redact_table(
+        &self,
+        redaction: &dyn Redaction,
+        table: &RedactedTable,
+    ) -> Result<u64, sqlx::Error> {
+        let name = quote::table(table.table);
+        let mut changed = 0;
+        // Columns are emptied, or hashed row by row.
+        let dropped: Vec<&str> =
+            table.columns.iter().filter(|column| !column.hashed).map(|column| column.name).collect();
+        let mut values: Vec<(String, bool)> = table
+            .columns
+            .iter()
+            .filter(|column| column.hashed)
+            .map(|column| (column.name.to_owned(), true))
+            .collect();
+        if table.is_head {
+            let json = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0
+               AND NOT attisdropped AND attgenerated = '' AND atttypid = 'jsonb'::regtype ORDER BY attnum";
+            let json: Vec<String> = sqlx::query_scalar(json).bind(&name).fetch_all(self).await?;
+            let composite = json.into_iter().filter(|column| !dropped.contains(&column.as_str()));
+            values.extend(composite.map(|column| (column, false)));
+        }
+        let mut after = i64::MIN;
+        loop {
+            let (rows, newest) = repeat(FOR_OPERATOR, || {
+                self.redact_rows(redaction, &table.entity, &name, &dropped, &values, after)
+            })
+            .await?;
+            changed += rows;
+            match newest {
+                Some(newest) => after = newest,
+                None => return Ok(changed),
+            }
+        }
+    }
+
+    /// Redacts the rows after an id. Returns the number of changed rows, and the last id; `None` if there was no row.
+    async fn redact_rows(
+        &self,
+        redaction: &dyn Redaction,
+        entity: &EntityType,
+        table: &str,
+        dropped: &[&str],
+        values: &[(String, bool)],
+        after: i64,
+    ) -> Result<(u64, Option<i64>), sqlx::Error> {
+        let mut tx = self.begin_as_engine("SET LOCAL jit = off").await?;
+        let texts: Vec<String> =
+            values.iter().map(|(column, _)| format!("{}::text", quote::identifier(column))).collect();
+        let columns = texts.iter().map(|text| format!(", {text}")).collect::<String>();
+        let select = format!("SELECT id{columns} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE");
+        let rows = sqlx::query(quote::statement(select)).bind(after).bind(BATCH).fetch_all(&mut tx).await?;
+        let mut newest = None;
+        let mut changed = 0;
+        for (place, (column, hashed)) in values.iter().enumerate() {
+            let (mut ids, mut new): (Vec<i64>, Vec<String>) = Default::default();
+            for row in &rows {
+                let Some(old) = row.try_get::<Option<&str>, _>(place + 1)? else { continue };
+                let redacted = if *hashed {
+                    redaction.hash(old).filter(|hash| hash != old)
+                } else {
+                    redaction.json(entity, old)
+                };
+                if let Some(redacted) = redacted {
+                    ids.push(row.try_get(0)?);
+                    new.push(redacted);
+                }
+            }
+            if ids.is_empty() {
+                continue;
+            }
+            let cast = if *hashed { "" } else { "::jsonb" };
+            let column = quote::identifier(column);
+            let update = format!(
+                "UPDATE {table} AS t SET {column} = n.value{cast} FROM unnest($1::bigint[], $2::text[]) AS n (id, value)
+                  WHERE t.id = n.id"
+            );
+            let update = sqlx::query(quote::statement(update)).bind(ids).bind(new);
+            changed += update.execute(&mut tx).await?.rows_affected();
+        }
+        let ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        if let Some(last) = ids.last() {
+            newest = Some(*last);
+        }
+        if !dropped.is_empty() && !ids.is_empty() {
+            let columns: Vec<String> = dropped.iter().map(|column| quote::identifier(column)).collect();
+            let empty = columns.iter().map(|it| format!("{it} = NULL")).collect::<Vec<_>>().join(", ");
+            let filled = columns.iter().map(|it| format!("{it} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
+            let update = format!("UPDATE {table} SET {empty} WHERE id = ANY($1) AND ({filled})");
+            let update = sqlx::query(quote::statement(update)).bind(ids);
+            changed += update.execute(&mut tx).await?.rows_affected();
+        }
+        tx.commit().await?;
+        Ok((changed, newest))
+    }
+
+    /// Redacts JSON of the engine's tables. These tables are small, or their rows are short-lived.
+    async fn redact_stored(&self, redaction: &dyn Redaction, stored: &Stored) -> Result<u64, sqlx::Error> {
+        let Stored { table, key: (key, by_key), value, entity, differences } = *stored;
+        let mut changed = 0;
+        for RedactedTable { entity: of, columns, .. } in redaction.tables().into_iter().filter(|it| it.is_head) {
+            let select = format!(
+                "SELECT {key}, {value}::text AS value FROM {table} WHERE {entity} = $1 AND {value} IS NOT NULL"
+            );
+            let redact = || async {
+                let mut tx = self.begin_as_engine("SET LOCAL jit = off").await?;
+                let rows: Vec<(String, String)> = sqlx::query_as(quote::statement(format!("{select} FOR UPDATE")))
+                    .bind(of.as_str())
+                    .fetch_all(&mut tx)
+                    .await?;
+                let mut count = 0;
+                for (key_value, old) in rows {
+                    let redacted = if differences {
+                        redaction.differences(&of, &old)
+                    } else {
+                        nested(redaction, &of, &columns, &old)
+                    };
+                    let Some(new) = redacted else { continue };
+                    let cast = if value == "payload" { "" } else { "::jsonb" };
+                    let update = format!("UPDATE {table} SET {value} = $2{cast} WHERE {by_key}");
+                    let update = sqlx::query(quote::statement(update)).bind(key_value).bind(new);
+                    count += update.execute(&mut tx).await?.rows_affected();
+                }
+                tx.commit().await?;
+                Ok(count)
+            };
+            changed += repeat(FOR_OPERATOR, redact).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Redacts the bodies of the inbox.
+    async fn redact_bodies(&self, redaction: &dyn Redaction) -> Result<u64, sqlx::Error> {
+        let (mut changed, mut after) = (0, i64::MIN);
+        loop {
+            let redact = || async {
+                let mut tx = self.begin_as_engine("SET LOCAL jit = off").await?;
+                let rows = sqlx::query(
+                    "SELECT id, entity_type, raw_payload FROM tds_inbox_events
+                      WHERE id > $1 AND raw_payload <> '' ORDER BY id LIMIT $2 FOR UPDATE",
+                );
+                let rows = rows.bind(after).bind(BATCH).fetch_all(&mut tx).await?;
+                let (mut ids, mut bodies): (Vec<i64>, Vec<Vec<u8>>) = Default::default();
+                let mut newest = None;
+                for row in &rows {
+                    let id: i64 = row.try_get("id")?;
+                    newest = Some(id);
+                    let entity = entity_of(row.try_get("entity_type")?)?;
+                    if let Some(body) = redaction.body(&entity, row.try_get("raw_payload")?) {
+                        ids.push(id);
+                        bodies.push(body);
+                    }
+                }
+                let update = sqlx::query(
+                    "UPDATE tds_inbox_events e SET raw_payload = n.body
+                       FROM unnest($1::bigint[], $2::bytea[]) AS n (id, body) WHERE e.id = n.id",
+                );
+                let count = update.bind(ids).bind(bodies).execute(&mut tx).await?.rows_affected();
+                tx.commit().await?;
+                Ok((count, newest))
+            };
+            let (count, newest) = repeat(FOR_OPERATOR, redact).await?;
+            changed += count;
+            match newest {
+                Some(newest) => after = newest,
+                None => return Ok(changed),
+            }
+        }
+    }
+}
+
+/// Redacts a record, or a value that has records inside, such as the earlier states of a link (`[{"raw": "{…}"}]`) and its
+/// values in the columns of the target (`{"fields": {…}}`).
+fn nested(
+    redaction: &dyn Redaction,
+    entity: &EntityType,
+    columns: &[RedactedColumn],
+    text: &str,
+) -> Option<String> {
+    let outside = redaction.json(entity, text);
+    let mut json: Value = serde_json::from_str(outside.as_deref().unwrap_or(text)).ok()?;
+    let mut changed = outside.is_some();
+    let states = match &mut json {
+        Value::Array(states) => states.iter_mut().collect(),
+        one => vec![one],
+    };
+    for state in states {
+        if let Some(raw) = state.get("raw").and_then(Value::as_str)
+            && let Some(redacted) = redaction.json(entity, raw)
+        {
+            state["raw"] = redacted.into();
+            changed = true;
+        }
+        if let Some(fields) = state.get_mut("fields").and_then(Value::as_object_mut) {
+            for column in columns {
+                changed |= fields.remove(column.name).is_some();
+            }
+        }
+    }
+    changed.then(|| json.to_string())
+}

@@ -1,0 +1,92 @@
+//! `erase`: removes the data of a person.
+
+use clap::Args;
+use tds_core::{
+    privacy::Erasure,
+    record::{EntityType, RecordId, RecordKey},
+};
+use time::format_description::well_known::Rfc3339;
+
+use super::{
+    exit::{CommandResult, Failure},
+    output,
+    settings::{DATABASE, ENTITIES, flags},
+    store::Store,
+};
+use crate::{app::refusal::Refusal, http::dto};
+
+/// Remove a person's data from the database, and keep it from coming back
+#[derive(Args)]
+#[command(args = flags(&[ENTITIES, DATABASE]), after_help = "Examples:\n  tds-server erase customers 460000000026049\n  \
+    tds-server erase customers 460000000026049 --undo\n\n\
+    The row stays as an empty tombstone, and documents keep their amounts without the person's name and address. Later \
+    reads of the record are ignored until the erasure is undone. Zoho itself, backups and the logs are not changed: see \
+    docs/operations/privacy.md.")]
+pub(crate) struct EraseArgs {
+    /// Entity type of the record, such as customers
+    entity: EntityType,
+    /// Id of the record in Zoho
+    zoho_id: String,
+    /// Let the record return with its next sync
+    #[arg(long)]
+    undo: bool,
+    /// Who asked for it, for the record of the erasure
+    #[arg(long, value_name = "NAME", default_value = "the command line")]
+    by: String,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl EraseArgs {
+    pub(crate) async fn run(self, store: &Store) -> CommandResult {
+        let known = store.catalogue().find(&self.entity);
+        let Some(descriptor) = known.filter(|descriptor| descriptor.schema.head.is_some()) else {
+            let heads = store.catalogue().iter().filter(|it| it.schema.head.is_some());
+            let names: Vec<&str> = heads.map(tds_zoho::entities::Descriptor::name).collect();
+            return Err(Failure::usage(format!(
+                "{} has no records of its own: erase takes {}",
+                self.entity,
+                names.join(", ")
+            )));
+        };
+        let (eraser, id) = (store.eraser(), RecordId::new(self.zoho_id.as_str()));
+        if self.undo {
+            if !eraser.allow_return(&self.entity, &id, &self.by).await? {
+                return Err(Failure::failed(format!("{} {id} is not erased", self.entity)));
+            }
+            output::talk(&format!("{} {id} returns with its next sync", self.entity));
+            return Ok(());
+        }
+        if !self.yes {
+            let question = format!(
+                "Everything that says who {} {id} is will be removed for good from {}.",
+                self.entity, store.place
+            );
+            output::confirm(&question, false)?;
+        }
+        let erasure = eraser.erase(descriptor.schema, &id, &self.by).await?;
+        let erasure =
+            erasure.ok_or_else(|| Refusal::NoRecord(RecordKey::new(self.entity.clone(), id.clone())))?;
+        if self.json { output::json(&dto::Erasure::from(erasure)) } else { print(&erasure) }
+    }
+}
+
+fn print(erasure: &Erasure) -> CommandResult {
+    let counts = erasure.counts;
+    let at = erasure.erased_at.format(&Rfc3339).unwrap_or_default();
+    output::data(&format!(
+        "{} erased at {at} by {}\nrows       {}\ndocuments  {}\nevents     {}\nitems      {}\nchanges    {}\nfindings   {}\n",
+        erasure.key,
+        erasure.erased_by,
+        counts.rows,
+        counts.documents,
+        counts.events,
+        counts.items,
+        counts.changes,
+        counts.findings
+    ))
+}

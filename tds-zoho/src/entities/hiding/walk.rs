@@ -1,0 +1,155 @@
+//! Finds hidden values in the JSON of records: under the keys of their columns, in the records of persons, in custom
+//! fields, and wherever a contact's address or number is repeated.
+
+use serde_json::{Map, Value};
+
+use super::{EntityRules, HashKey, How};
+
+/// Shorter values are not searched for: a number such as 07 is a part of too much.
+const SHORTEST: usize = 6;
+/// Other spellings of a value that Zoho adds beside it.
+const SPELLINGS: [&str; 2] = ["_formatted", "_unformatted"];
+
+/// Hides the values of one record.
+pub(super) fn record(rules: &EntityRules, key: Option<&HashKey>, record: &mut Map<String, Value>) {
+    let mut walk = Walk { rules, key, seen: Vec::new(), everywhere: false };
+    for (name, how) in &rules.top {
+        walk.take(record, name, *how);
+    }
+    walk.lists(record);
+    walk.object(record);
+    walk.repeated(record);
+}
+
+/// Hides the values of records anywhere in a body.
+pub(super) fn anywhere(rules: &EntityRules, key: Option<&HashKey>, body: &mut Map<String, Value>) {
+    let mut walk = Walk { rules, key, seen: Vec::new(), everywhere: true };
+    walk.object(body);
+    walk.repeated(body);
+}
+
+/// Hides the values inside the values of a row. The columns of the row are the caller's.
+pub(super) fn inside(rules: &EntityRules, row: &mut Map<String, Value>) {
+    let mut walk = Walk { rules, key: None, seen: Vec::new(), everywhere: false };
+    row.values_mut().for_each(|value| walk.value(value));
+}
+
+struct Walk<'a> {
+    rules: &'a EntityRules,
+    key: Option<&'a HashKey>,
+    /// The values that were found and that may be repeated elsewhere.
+    seen: Vec<(String, How)>,
+    /// The place of the records is not known: the keys of their own columns count everywhere.
+    everywhere: bool,
+}
+
+impl Walk<'_> {
+    fn object(&mut self, object: &mut Map<String, Value>) {
+        let rules = self.rules;
+        for (name, how) in &rules.deep {
+            self.take(object, name, *how);
+        }
+        if self.everywhere {
+            for (name, how) in &rules.top {
+                self.take(object, name, *how);
+            }
+            self.lists(object);
+        }
+        for (name, how) in &rules.custom {
+            self.take(object, name, *how);
+        }
+        // The lines of a document have columns of their own.
+        let is_lines = |name: &str| self.everywhere && rules.line_keys.contains(&name);
+        let (lines, others): (Vec<_>, Vec<_>) = object.iter_mut().partition(|(name, _)| is_lines(name));
+        others.into_iter().for_each(|(_, value)| self.value(value));
+        let everywhere = std::mem::take(&mut self.everywhere);
+        lines.into_iter().for_each(|(_, value)| self.value(value));
+        self.everywhere = everywhere;
+    }
+
+    fn value(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(object) => self.object(object),
+            Value::Array(items) => {
+                self.custom_fields(items);
+                items.iter_mut().for_each(|item| self.value(item));
+            }
+            _ => {}
+        }
+    }
+
+    /// Hides the entries of an array of custom fields.
+    fn custom_fields(&self, items: &mut Vec<Value>) {
+        for (name, how) in &self.rules.custom {
+            let is_field = |item: &Value| {
+                ["api_name", "label", "placeholder"]
+                    .iter()
+                    .any(|key| item.get(key).and_then(Value::as_str).is_some_and(|found| found == name))
+            };
+            match (how, self.key) {
+                (How::Hash, Some(key)) => {
+                    for entry in items.iter_mut().filter(|item| is_field(item)) {
+                        let Some(entry) = entry.as_object_mut() else { continue };
+                        let value = entry.get("value").map_or(Value::Null, |value| key.value(value));
+                        entry.retain(|key, _| !key.starts_with("value"));
+                        entry.insert("value".to_owned(), value);
+                    }
+                }
+                _ => items.retain(|item| !is_field(item)),
+            }
+        }
+    }
+
+    /// Hides the columns of child tables in the lists that they are read from.
+    fn lists(&mut self, object: &mut Map<String, Value>) {
+        for (list, name, how) in &self.rules.lists {
+            let items = object.get_mut(*list).and_then(Value::as_array_mut);
+            for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+                self.take(item, name, *how);
+            }
+        }
+    }
+
+    /// Hides the value under a key, and its other spellings.
+    fn take(&mut self, object: &mut Map<String, Value>, name: &str, how: How) {
+        for spelling in SPELLINGS {
+            object.remove(&format!("{name}{spelling}"));
+        }
+        let Some(value) = object.remove(name) else { return };
+        if self.rules.repeated.contains(name)
+            && let Some(text) = value.as_str().map(str::trim).filter(|text| text.len() >= SHORTEST)
+            && !self.seen.iter().any(|(known, _)| known == text)
+        {
+            self.seen.push((text.to_owned(), how));
+        }
+        if let (How::Hash, Some(key)) = (how, self.key) {
+            object.insert(name.to_owned(), key.value(&value));
+        }
+    }
+
+    /// Hides the found values where other keys repeat them.
+    fn repeated(&self, object: &mut Map<String, Value>) {
+        if !self.seen.is_empty() {
+            object.retain(|_, value| self.keep(value));
+        }
+    }
+
+    /// Returns false for a text that contains a found value.
+    fn keep(&self, value: &mut Value) -> bool {
+        match value {
+            Value::Object(object) => object.retain(|_, value| self.keep(value)),
+            Value::Array(items) => items.retain_mut(|item| self.keep(item)),
+            Value::String(text) => {
+                let Some((found, how)) = self.seen.iter().find(|(found, _)| text.contains(found)) else {
+                    return true;
+                };
+                match (how, self.key) {
+                    (How::Hash, Some(key)) if text.trim() == found => *text = key.hash(found),
+                    _ => return false,
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+}

@@ -1,0 +1,95 @@
+//! Hides values in the bodies that the inbox keeps.
+
+use serde_json::{Map, Value};
+use tds_core::record::EntityType;
+
+use super::body;
+use crate::entities::{Catalogue, Descriptor};
+
+/// What is kept of a body that cannot be read while values are hidden: nobody knows where they are in it.
+const UNREADABLE: &[u8] = b"(a body that could not be read is not kept while columns are hidden)";
+
+/// Returns the body as the inbox keeps it; `None` if nothing in it is hidden. `certain`: the body holds records of this
+/// entity type. Otherwise the values of every entity type are hidden in it.
+///
+/// The stored body can be parsed again: it leads to the same work as the original body, in the same form.
+#[must_use]
+pub fn kept_body(catalogue: &Catalogue, entity: &EntityType, body: &[u8], certain: bool) -> Option<Vec<u8>> {
+    let hiding = catalogue.hidden_values();
+    if hiding.is_empty() || body.trim_ascii().is_empty() || body == UNREADABLE {
+        return None;
+    }
+    let descriptor = catalogue.find(entity).filter(|descriptor| certain && descriptor.versioned);
+    let sibling = descriptor.and_then(|it| it.sibling).map(|sibling| sibling.entity.clone());
+    let entities: Vec<EntityType> =
+        descriptor.map(Descriptor::entity).into_iter().cloned().chain(sibling).collect();
+    if !hiding.concerns(&entities) {
+        return None;
+    }
+    let Ok(read) = body::read(body) else { return Some(UNREADABLE.to_vec()) };
+    let mut object = read.object;
+    let before = object.clone();
+    hiding.body(&entities, &mut object);
+    if object == before {
+        return None;
+    }
+    Some(if read.is_pairs { form(&object) } else { Value::Object(object).to_string().into_bytes() })
+}
+
+/// Writes the pairs of a form.
+fn form(object: &Map<String, Value>) -> Vec<u8> {
+    let pair = |(name, value): (&String, &Value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{}={}", encoded(name), encoded(&text))
+    };
+    object.iter().map(pair).collect::<Vec<_>>().join("&").into_bytes()
+}
+
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(body: &str, entity: &str) -> Option<String> {
+        let rules = ["customers.phone", "products.description"].map(|rule| rule.parse().expect("a rule"));
+        let catalogue = Catalogue::default().hide(&rules, None).expect("known columns");
+        let entity = entity.parse().expect("an entity type");
+        let kept = kept_body(&catalogue, &entity, body.as_bytes(), true)?;
+        Some(String::from_utf8(kept).expect("text"))
+    }
+
+    #[test]
+    fn bodies_of_every_form_are_kept_in_their_form_without_what_is_hidden() {
+        assert_eq!(
+            kept(r#"{"contact":{"contact_id":"7","phone":"123"},"n":1}"#, "customers").as_deref(),
+            Some(r#"{"contact":{"contact_id":"7"},"n":1}"#)
+        );
+        assert_eq!(
+            kept("contact_id=7&phone=123&note=a+b%26", "customers").as_deref(),
+            Some("contact_id=7&note=a%20b%26")
+        );
+        let form = kept("payload=%7B%22contact_id%22%3A%227%22%2C%22phone%22%3A%221%22%7D", "customers");
+        assert_eq!(form.as_deref(), Some("payload=%7B%22contact_id%22%3A%227%22%7D"));
+        let invoice = r#"{"invoice":{"invoice_id":"1","contact":{"phone":"123"}}}"#;
+        assert_eq!(
+            kept(invoice, "invoices").as_deref(),
+            Some(r#"{"invoice":{"contact":{},"invoice_id":"1"}}"#)
+        );
+        assert_eq!(kept(r#"{"contact_id":"7","email":"a@b.example"}"#, "customers"), None, "nothing is hidden");
+        assert_eq!(kept(r#"{"bill_id":"7","phone":"123"}"#, "bills"), None, "bills name no customer");
+        // Nobody knows where the value is in this one.
+        let broken = kept("phone 123", "customers").expect("not kept");
+        assert!(!broken.contains("123"), "{broken}");
+        assert_eq!(kept(&broken, "customers"), None, "a second time changes nothing");
+    }
+}
