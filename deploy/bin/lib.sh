@@ -95,6 +95,12 @@ compose() {
     run env "STACK_IMAGE=${STACK_IMAGE:-$IMAGE:current}" "$DOCKER" compose --project-directory "$HERE" $files "$@"
 }
 
+# The value of a name in .env, or a default. Compose reads the same file.
+setting() {
+    value=$(sed -n "s/^$1=//p" "$HERE/.env" 2>/dev/null | tail -n 1 || true)
+    printf '%s' "${value:-$2}"
+}
+
 # Writes a line to a file of the state directory.
 remember() {
     if [ "$DRY_RUN" = yes ]; then
@@ -119,6 +125,6 @@ schema_version() {
     if [ -n "$EXTERNAL_DATABASE" ]; then
         psql --no-psqlrc -tA --dbname "$EXTERNAL_DATABASE" --command "$sql" 2>/dev/null || true
     else
-        compose exec -T db psql --no-psqlrc -tA -U postgres -d tds --command "$sql" 2>/dev/null || true
+        compose exec -T db psql --no-psqlrc -tA -U postgres -d "$(setting DB_NAME tds)" --command "$sql" 2>/dev/null || true
     fi
 }

@@ -31,7 +31,7 @@ dump() {
     if [ -n "$EXTERNAL_DATABASE" ]; then
         pg_dump --format=custom --dbname "$EXTERNAL_DATABASE"
     else
-        compose exec -T db pg_dump --format=custom -U postgres tds
+        compose exec -T db pg_dump --format=custom -U postgres "$(setting DB_NAME tds)"
     fi
 }
 
@@ -65,10 +65,10 @@ route() {
 
 # The fixed addresses of compose.yml. nginx would look up a name only once.
 address_of() {
-    prefix=$(sed -n 's/^STACK_EDGE_PREFIX=//p' "$HERE/.env" 2>/dev/null || true)
+    prefix=$(setting STACK_EDGE_PREFIX 172.31.250)
     case "$1" in
-        a) printf '%s.11' "${prefix:-172.31.250}" ;;
-        b) printf '%s.12' "${prefix:-172.31.250}" ;;
+        a) printf '%s.11' "$prefix" ;;
+        b) printf '%s.12' "$prefix" ;;
     esac
 }
 
