@@ -1,0 +1,130 @@
+# shellcheck shell=sh
+# What the commands in this directory share. It is read by them and is no command itself.
+
+# The directory of the compose files.
+HERE=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+# shellcheck disable=SC2034 # the commands use it
+ROOT=$(dirname -- "$HERE")
+DRY_RUN=no
+CONFIG=$HERE/deploy.conf
+
+say() { printf '==> %s\n' "$*"; }
+complain() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+# Wrong usage or configuration has exit status 2, like the program itself.
+refuse() {
+    complain "$*"
+    exit 2
+}
+
+# Reads the options that all commands have. `take_option "$@"` sets TAKEN to the number of arguments that it used.
+# shellcheck disable=SC2034 # the commands use TAKEN
+take_option() {
+    TAKEN=1
+    case "$1" in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --dry-run) DRY_RUN=yes ;;
+        --config)
+            [ $# -ge 2 ] || refuse "--config needs a file"
+            CONFIG=$2
+            TAKEN=2
+            ;;
+        *) TAKEN=0 ;;
+    esac
+}
+
+# Reads the configuration and fills in the defaults.
+load_config() {
+    [ -r "$CONFIG" ] || refuse "$CONFIG cannot be read: copy deploy.conf.example to it and fill it in"
+    # shellcheck source=/dev/null
+    . "$CONFIG"
+    : "${DOMAIN:=}" "${STATE_DIR:=/srv/tds}" "${COMPOSE_FILES:=compose.yml}" "${LOCAL_PORT:=8000}" "${DOCKER:=docker}"
+    : "${BACKUP_DIR:=$STATE_DIR/backups}" "${IMAGE:=tds-server}" "${KEEP_IMAGES:=10}" "${KEEP_BACKUPS:=8}"
+    : "${RUST_IMAGE:=}" "${RUNTIME_IMAGE:=}" "${SOURCE_URL:=}" "${EXTERNAL_DATABASE:=}"
+    : "${READY_SECONDS:=180}" "${READY_PAUSE:=2}" "${CERTIFICATE_DAYS:=14}" "${DISK_PERCENT:=85}"
+    : "${BACKUP_HOURS:=200}" "${WEBHOOKS_STATUS:=no}"
+    [ -n "$DOMAIN" ] || refuse "DOMAIN is empty in $CONFIG"
+    for number in LOCAL_PORT KEEP_IMAGES KEEP_BACKUPS READY_SECONDS CERTIFICATE_DAYS DISK_PERCENT BACKUP_HOURS; do
+        eval "value=\$$number"
+        # shellcheck disable=SC2154 # eval sets it
+        case "$value" in
+            '' | *[!0-9]*) refuse "$number in $CONFIG: found \"$value\"; accepted: a whole number" ;;
+        esac
+    done
+    [ "$KEEP_IMAGES" -ge 2 ] || refuse "KEEP_IMAGES in $CONFIG: found \"$KEEP_IMAGES\"; accepted: 2 or more, because a roll-back needs one"
+    case "$STATE_DIR$BACKUP_DIR" in
+        /*) ;;
+        *) refuse "STATE_DIR and BACKUP_DIR in $CONFIG have to begin with /" ;;
+    esac
+}
+
+need() {
+    [ "$DRY_RUN" = no ] || return 0
+    for command in "$@"; do
+        command -v "$command" >/dev/null 2>&1 || refuse "$command is missing"
+    done
+}
+
+# Only one command at a time may change the stack. The lock ends with the process, however it ends.
+lock() {
+    [ "$DRY_RUN" = no ] || return 0
+    mkdir -p "$STATE_DIR"
+    exec 9>"$STATE_DIR/.lock"
+    flock -n 9 || {
+        complain "another command is at work (it holds $STATE_DIR/.lock)"
+        exit 1
+    }
+}
+
+# Executes a command, or says what it would be.
+run() {
+    if [ "$DRY_RUN" = yes ]; then
+        printf 'would run: %s\n' "$*"
+        return 0
+    fi
+    "$@"
+}
+
+# docker compose with the files of the configuration. STACK_IMAGE says which image.
+compose() {
+    files=""
+    for file in $COMPOSE_FILES; do files="$files --file $HERE/$file"; done
+    # shellcheck disable=SC2086 # the list must be split into words
+    run env "STACK_IMAGE=${STACK_IMAGE:-$IMAGE:current}" "$DOCKER" compose --project-directory "$HERE" $files "$@"
+}
+
+# The value of a name in .env, or a default. Compose reads the same file.
+setting() {
+    value=$(sed -n "s/^$1=//p" "$HERE/.env" 2>/dev/null | tail -n 1 || true)
+    printf '%s' "${value:-$2}"
+}
+
+# Writes a line to a file of the state directory.
+remember() {
+    if [ "$DRY_RUN" = yes ]; then
+        printf 'would write: %s: %s\n' "$STATE_DIR/$1" "$2"
+    else
+        printf '%s\n' "$2" >"$STATE_DIR/.$1.new" && mv "$STATE_DIR/.$1.new" "$STATE_DIR/$1"
+    fi
+}
+
+recall() { cat "$STATE_DIR/$1" 2>/dev/null || true; }
+
+# Adds a line to the diary of deployments: time, what, image, version of the schema.
+note_down() {
+    if [ "$DRY_RUN" = yes ]; then return 0; fi
+    printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$3" >>"$STATE_DIR/deployments.log"
+}
+
+# The version of the schema of the database, or nothing if it has none yet.
+schema_version() {
+    sql="SELECT max(version) FROM _sqlx_migrations"
+    if [ "$DRY_RUN" = yes ]; then return 0; fi
+    if [ -n "$EXTERNAL_DATABASE" ]; then
+        psql --no-psqlrc -tA --dbname "$EXTERNAL_DATABASE" --command "$sql" 2>/dev/null || true
+    else
+        compose exec -T db psql --no-psqlrc -tA -U postgres -d "$(setting DB_NAME tds)" --command "$sql" 2>/dev/null || true
+    fi
+}

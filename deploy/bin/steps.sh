@@ -1,0 +1,153 @@
+# shellcheck shell=sh
+# The steps of a deployment. It is read by the commands in this directory, after lib.sh.
+
+# Makes a dump of the database, proves that it can be read, and only then gives it its name. Sets BACKUP.
+back_up() {
+    BACKUP=$BACKUP_DIR/$1.dump
+    say "back up the database to $BACKUP"
+    run mkdir -p "$BACKUP_DIR"
+    if [ "$DRY_RUN" = yes ]; then
+        printf 'would run: pg_dump --format=custom, pg_restore --list\n'
+        return 0
+    fi
+    # Dumps hold customers' addresses and the like.
+    (umask 077 && dump >"$BACKUP.part") || {
+        complain "pg_dump failed; $BACKUP.part is no backup"
+        return 1
+    }
+    contents=$(restore_list <"$BACKUP.part") || {
+        complain "pg_restore cannot read $BACKUP.part; it is no backup"
+        return 1
+    }
+    [ -n "$contents" ] || {
+        complain "$BACKUP.part is empty; it is no backup"
+        return 1
+    }
+    mv "$BACKUP.part" "$BACKUP"
+    printf '%s\n' "$contents" >"$BACKUP.list"
+}
+
+dump() {
+    if [ -n "$EXTERNAL_DATABASE" ]; then
+        pg_dump --format=custom --dbname "$EXTERNAL_DATABASE"
+    else
+        compose exec -T db pg_dump --format=custom -U postgres "$(setting DB_NAME tds)"
+    fi
+}
+
+restore_list() {
+    if [ -n "$EXTERNAL_DATABASE" ]; then pg_restore --list; else compose exec -T db pg_restore --list; fi
+}
+
+# Removes all backups but the newest. Their names are dates, so the order of names is the order of age.
+prune_backups() {
+    for backup in $(find "$BACKUP_DIR" -maxdepth 1 -name '*.dump' 2>/dev/null | sort -r | tail -n "+$((KEEP_BACKUPS + 1))"); do
+        run rm -f "$backup" "$backup.list"
+    done
+}
+
+# Sends requests to these processes only: `route a`, `route b`, `route a b`. nginx finishes what it has begun.
+route() {
+    say "nginx sends to: $*"
+    if [ "$DRY_RUN" = no ]; then
+        mkdir -p "$STATE_DIR/nginx"
+        {
+            printf 'upstream tds {\n    zone tds 64k;\n'
+            # max_fails=0: one slow answer must not take the only process away.
+            for side in "$@"; do printf '    server %s:8000 max_fails=0;\n' "$(address_of "$side")"; done
+            printf '}\n'
+        } >"$STATE_DIR/nginx/.upstream.new"
+        mv "$STATE_DIR/nginx/.upstream.new" "$STATE_DIR/nginx/upstream.conf"
+    fi
+    # On the first deployment nginx does not run yet, and reads the file when it starts.
+    if [ "${NGINX_RUNS:-yes}" = yes ]; then compose exec -T nginx nginx -s reload; fi
+}
+
+# The fixed addresses of compose.yml. nginx would look up a name only once.
+address_of() {
+    prefix=$(setting STACK_EDGE_PREFIX 172.31.250)
+    case "$1" in
+        a) printf '%s.11' "$prefix" ;;
+        b) printf '%s.12' "$prefix" ;;
+    esac
+}
+
+# Replaces one process by one of STACK_IMAGE, while the other one serves, and waits until it is ready.
+replace() {
+    side=$1
+    other=b
+    [ "$side" = a ] || other=a
+    say "replace tds-$side by $STACK_IMAGE"
+    route "$other" || return 1
+    compose up --detach --no-deps --no-build "tds-$side" || return 1
+    wait_ready "$side" || return 1
+    route a b
+}
+
+# Asks the health check command of the program, which asks /readyz. A container that does not run is not waited for.
+wait_ready() {
+    side=$1
+    say "wait until tds-$side is ready"
+    if [ "$DRY_RUN" = yes ]; then
+        compose exec -T "tds-$side" /usr/bin/tds-server healthcheck
+        return
+    fi
+    waited=0
+    until compose exec -T "tds-$side" /usr/bin/tds-server healthcheck >/dev/null 2>&1; do
+        state=$(compose ps --all --format '{{.State}}' "tds-$side" 2>/dev/null || true)
+        case "$state" in
+            exited | dead)
+                complain "tds-$side has ended; its last words:"
+                compose logs --no-log-prefix --tail 20 "tds-$side" >&2 || true
+                return 1
+                ;;
+        esac
+        if [ "$waited" -ge "$READY_SECONDS" ]; then
+            complain "tds-$side is not ready after $READY_SECONDS seconds"
+            compose logs --no-log-prefix --tail 20 "tds-$side" >&2 || true
+            return 1
+        fi
+        sleep "$READY_PAUSE"
+        waited=$((waited + READY_PAUSE + 1))
+    done
+}
+
+# Sends a signed webhook through nginx to TDS, and asks nginx for /readyz by TLS as the world does.
+# The body names another organization: TDS checks the signature, stores the event as `ignored`, and asks Zoho nothing.
+smoke() {
+    say "smoke test: a signed webhook, and /readyz by HTTPS"
+    body="{\"organization_id\":\"0\",\"item\":{\"item_id\":\"1\",\"name\":\"smoke test of $1\",\"last_modified_time\":\"$(date -u +%Y-%m-%dT%H:%M:%S+0000)\"}}"
+    if [ "$DRY_RUN" = yes ]; then
+        compose exec -T tds-a /usr/bin/tds-server webhook send products --file - --url http://nginx:8081
+    else
+        printf '%s' "$body" | compose exec -T tds-a /usr/bin/tds-server webhook send products --file - --url http://nginx:8081 || {
+            complain "the signed webhook was not accepted"
+            return 1
+        }
+    fi
+    # The first certificate is self-signed, so the check here is about the way and not about the certificate, which
+    # daily-check looks at.
+    run curl --silent --show-error --fail --insecure --max-time 10 --output /dev/null \
+        --resolve "$DOMAIN:443:127.0.0.1" "https://$DOMAIN/readyz" || {
+        complain "https://$DOMAIN/readyz does not answer 200"
+        return 1
+    }
+}
+
+# The tags of our images, newest first. Tags are dates, so their order is their age.
+image_tags() {
+    "$DOCKER" image ls --format '{{.Tag}}' "$IMAGE" | grep -E '^[0-9]{8}-[0-9]{6}$' | sort -r || true
+}
+
+# Keeps the newest images, and the two that a roll-back may need whatever their age.
+prune_images() {
+    say "keep the last $KEEP_IMAGES images"
+    [ "$DRY_RUN" = no ] || return 0
+    keep="$(recall current-image) $(recall previous-image)"
+    for tag in $(image_tags | tail -n "+$((KEEP_IMAGES + 1))"); do
+        case " $keep " in
+            *" $IMAGE:$tag "*) continue ;;
+        esac
+        "$DOCKER" image rm "$IMAGE:$tag" >/dev/null || complain "the image $IMAGE:$tag could not be removed"
+    done
+}

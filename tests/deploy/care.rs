@@ -1,0 +1,120 @@
+//! `daily-check`, `weekly-maintenance` and `prepare`.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use crate::stage::Stage;
+
+#[test]
+fn a_healthy_stack_passes_the_daily_check_and_every_trouble_is_named() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("state/backups")).expect("a directory");
+    stage.write("state/backups/weekly-20260101.dump", "x");
+    let done = stage.run("daily-check", &[]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    assert_eq!(done.said.matches("ok    ").count(), 9, "{}", done.said);
+    assert_eq!(done.call(&["up "]).or(done.call(&["reload"])), None, "a check changes nothing");
+    assert_eq!(stage.run("daily-check", &["--quiet"]).said, "", "cron sends a mail for every word");
+
+    let troubles: [(&str, &str, &str); 6] = [
+        (
+            "states",
+            "tds-a running healthy\ntds-b running unhealthy\n",
+            "FAIL  containers: tds-b running unhealthy",
+        ),
+        ("states", "tds-a restarting \n", "FAIL  containers: tds-a restarting"),
+        ("health", r#"{"status":"degraded","zoho":"the token was refused"}"#, "FAIL  health: "),
+        ("dead", r#"{"items":[{"id":17}]}"#, "FAIL  dead letters"),
+        ("disk", "85", "FAIL  disk: "),
+        ("certificate", "+13 days", "FAIL  certificate: 1"),
+    ];
+    for (file, text, message) in troubles {
+        let before = stage.read(file);
+        stage.write(file, text);
+        let done = stage.run("daily-check", &["--quiet"]);
+        assert_eq!(done.status, 1, "{file}: {}", done.said);
+        assert!(done.said.starts_with(message), "{file}: {}", done.said);
+        stage.write(file, &before);
+    }
+    let silent =
+        [("^curl", "does not answer 200"), ("queue list", "dead letters: tds-server gives no answer")];
+    for (pattern, message) in silent {
+        stage.fails(&[pattern]);
+        let done = stage.run("daily-check", &[]);
+        assert!(done.status == 1 && done.said.contains(message), "{pattern}: {}", done.said);
+    }
+    stage.fails(&["webhooks status"]);
+    stage.configure("WEBHOOKS_STATUS=yes\nBACKUP_HOURS=0");
+    let done = stage.run("daily-check", &["--quiet"]);
+    assert!(
+        done.said.contains("FAIL  webhooks: ") && done.said.contains("FAIL  backup: none"),
+        "{}",
+        done.said
+    );
+}
+
+#[test]
+fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
+    let stage = Stage::new();
+    stage.configure("KEEP_BACKUPS=2");
+    fs::create_dir(stage.path("state/backups")).expect("a directory");
+    let old = ["before-20260101-000000", "before-20260102-000000", "weekly-20260103-000000"];
+    for name in old {
+        stage.write(&format!("state/backups/{name}.dump"), "x");
+    }
+    stage.fails(&["pg_restore"]);
+    let done = stage.run("weekly-maintenance", &[]);
+    assert_eq!(done.status, 1, "{}", done.said);
+    assert!(done.said.contains("old backups are kept"), "{}", done.said);
+    for name in old {
+        assert!(stage.path(&format!("state/backups/{name}.dump")).exists(), "{name}");
+    }
+    // The other steps were done nevertheless.
+    done.in_order(&[&["prune --yes"], &["report --format html"], &["image prune"], &["openssl s_client"]]);
+
+    stage.fails(&[]);
+    let done = stage.run("weekly-maintenance", &[]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    let mut left: Vec<String> = fs::read_dir(stage.path("state/backups"))
+        .expect("the backups")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".dump"))
+        .collect();
+    left.sort();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left[0], "weekly-20260103-000000.dump", "the newest are kept, whatever made them");
+    let newest = stage.path(&format!("state/backups/{}", left[1]));
+    assert_eq!(fs::read_to_string(&newest).expect("a dump"), "the dump");
+    let mode = fs::metadata(newest).expect("a dump").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "a dump holds the data of customers");
+    let reports = fs::read_dir(stage.path("state/reports")).expect("the reports").count();
+    assert_eq!(reports, 2, "one of each run");
+}
+
+#[test]
+fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
+    let stage = Stage::fresh();
+    stage.unstub("openssl");
+    let done = stage.run("prepare", &[]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    let webhook_secret = stage.read("deploy/secrets/zoho_webhook_secret");
+    let is_zohos = |c: char| c.is_ascii_alphanumeric();
+    assert!((12..=50).contains(&webhook_secret.trim().len()), "{}", webhook_secret.len());
+    assert!(webhook_secret.trim().chars().all(is_zohos));
+    let mode = |name: &str| fs::metadata(stage.path(name)).expect(name).permissions().mode() & 0o777;
+    assert_eq!((mode("deploy/secrets"), mode("state/tls/privkey.pem")), (0o700, 0o600));
+    assert!(done.said.contains("to do: put the value into"), "{}", done.said);
+    // Every secret that a compose file names exists.
+    for file in ["compose.yml", "compose.erp.yml", "compose.monitoring.yml"] {
+        let text = stage.read(&format!("deploy/{file}"));
+        for name in text.split("./secrets}/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(stage.path(&format!("deploy/secrets/{name}")).exists(), "{file}: {name}");
+        }
+    }
+    let key = stage.read("state/tls/privkey.pem");
+    stage.write("state/nginx/allow.conf", "allow 203.0.113.7;\n");
+    let again = stage.run("prepare", &[]);
+    assert_eq!(again.status, 0, "{}", again.said);
+    assert_eq!(stage.read("deploy/secrets/zoho_webhook_secret"), webhook_secret);
+    assert_eq!(stage.read("state/tls/privkey.pem"), key);
+    assert_eq!(stage.read("state/nginx/allow.conf"), "allow 203.0.113.7;\n");
+}

@@ -1,0 +1,11 @@
+//! What is in `deploy/`: the commands against stubs of docker and its neighbours, the files that compose, nginx,
+//! PostgreSQL and systemd read, and a real nginx in front of a real server.
+
+mod care;
+mod compose;
+mod linted;
+mod nginx;
+mod proxy;
+mod roles;
+mod rolled;
+mod stage;

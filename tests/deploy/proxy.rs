@@ -1,0 +1,339 @@
+//! nginx in front of TDS: what reaches TDS, unchanged, and what does not.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
+use secrecy::SecretString;
+use serde_json::Value;
+use tds_core::lock::lock;
+use tds_postgres::testkit::TestDatabase;
+use tds_zoho::{testkit::FakeZoho, webhook};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    process::{Child, Command},
+};
+
+use crate::nginx::{DOMAIN, Nginx};
+
+const SECRET: &str = "TdsSecret0123456";
+const TOKEN: &str = "an-operator-token-of-some-length";
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Returns the path of the program, beside the directory of the tests.
+pub(crate) fn program() -> PathBuf {
+    let mut path = std::env::current_exe().expect("a path");
+    path.pop();
+    path.pop();
+    path.push("tds-server");
+    assert!(path.exists(), "build it first: cargo build -p tds-server");
+    path
+}
+
+/// A running TDS.
+struct Server {
+    settings: HashMap<&'static str, String>,
+    address: SocketAddr,
+    _child: Child,
+}
+
+impl Server {
+    async fn start(zoho: &FakeZoho, database: &TestDatabase) -> Self {
+        let address = free_address().await;
+        let credentials = zoho.credentials();
+        let settings = HashMap::from([
+            ("DATABASE_URL", database.url().to_owned()),
+            ("APP_ENV", "production".to_owned()),
+            ("TDS_BIND", address.to_string()),
+            ("TDS_ADMIN_TOKEN", TOKEN.to_owned()),
+            // A proxy that replaces the name is refused.
+            ("ALLOWED_HOSTS", format!("{DOMAIN},localhost")),
+            ("ZOHO_WEBHOOK_SECRET", SECRET.to_owned()),
+            ("ZOHO_CLIENT_ID", credentials.client_id),
+            ("ZOHO_CLIENT_SECRET", credentials.client_secret),
+            ("ZOHO_REFRESH_TOKEN", credentials.refresh_token),
+            ("ZOHO_ORGANIZATION_ID", credentials.organization_id),
+            ("ZOHO_ACCOUNTS_URL", zoho.accounts_url()),
+            ("ZOHO_API_URL", zoho.api_url()),
+        ]);
+        let mut command = Command::new(program());
+        command.arg("serve").env_clear().envs(&settings).current_dir(std::env::temp_dir());
+        let child = command.kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let server = Self { settings, address, _child: child.expect("the program starts") };
+        let (client, deadline) =
+            (Client::builder().no_proxy().build().expect("a client"), Instant::now() + PATIENCE);
+        let url = format!("http://{address}/readyz");
+        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            assert!(Instant::now() < deadline, "the server does not become ready");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        server
+    }
+
+    /// Runs a command with the settings of the server, and returns its exit status and what it said.
+    async fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(program());
+        command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
+        let output = command.output().await.expect("the program runs");
+        (output.status.code(), crate::linted::told(&output))
+    }
+}
+
+async fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+/// A client at an address of this machine, which knows the domain.
+fn client(nginx: &Nginx, from: [u8; 4]) -> Client {
+    let builder = Client::builder().no_proxy().redirect(Policy::none()).timeout(PATIENCE);
+    let builder = builder.local_address(IpAddr::from(from)).tls_danger_accept_invalid_certs(true);
+    let builder = builder.resolve(DOMAIN, SocketAddr::from((Ipv4Addr::LOCALHOST, nginx.https)));
+    builder.build().expect("a client")
+}
+
+struct World {
+    nginx: Nginx,
+    /// Zoho, or anybody: its address is not in the list of operators.
+    outside: Client,
+    operator: Client,
+}
+
+impl World {
+    fn around(nginx: Nginx) -> Self {
+        let (outside, operator) = (client(&nginx, [127, 0, 0, 2]), client(&nginx, [127, 0, 0, 1]));
+        Self { nginx, outside, operator }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://{DOMAIN}:{}{path}", self.nginx.https)
+    }
+
+    /// A signed webhook from outside; the path may have a query.
+    fn webhook(&self, path: &str, body: &str) -> RequestBuilder {
+        let pairs: Vec<(String, String)> = path
+            .split_once('?')
+            .into_iter()
+            .flat_map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let signature = webhook::sign(&SecretString::from(SECRET), &pairs, body.as_bytes());
+        self.outside
+            .post(self.url(path))
+            .header("content-type", "application/json")
+            .header("x-zoho-webhook-signature", signature)
+            .body(body.to_owned())
+    }
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status();
+    (status, serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or(Value::Null))
+}
+
+async fn inbox(database: &TestDatabase) -> i64 {
+    let count = "SELECT count(*) FROM tds_inbox_events";
+    sqlx::query_scalar(count).fetch_one(database.database().pool()).await.expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_pass_unchanged_and_everything_else_needs_the_list() {
+    let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
+    let server = Server::start(&zoho, &database).await;
+    // One of the two processes is being replaced: nobody notices.
+    let world = World::around(Nginx::start(&[free_address().await, server.address]));
+
+    // The signature covers every byte of the body and the query.
+    let body = "{ \"organization_id\" : \"0\",\r\n\t\"item\":{\"item_id\":\"1\",\"name\":\"\u{643}\u{64a}\u{628}\u{644} 2 m\"} }\n";
+    for number in 0..8 {
+        let (status, receipt) =
+            answer(world.webhook("/api/zoho/webhooks/products?event=updated", &format!("{body}{number:>3}")))
+                .await;
+        assert_eq!(status, StatusCode::OK, "{number}: {receipt}");
+    }
+    for path in [
+        "/api/zoho/webhooks/products",
+        "/api/zoho/webhooks/credit-notes/",
+        "/api/tds/webhooks/products",
+        "/api/zoho/sync-products",
+    ] {
+        let (status, receipt) = answer(world.webhook(path, body)).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {receipt}");
+    }
+    // A form, whose values nginx must not decode.
+    let stored = inbox(&database).await;
+    let forged =
+        world.webhook("/api/zoho/webhooks/products", body).header("x-zoho-webhook-signature", "0".repeat(64));
+    assert_eq!(answer(forged).await.0, StatusCode::UNAUTHORIZED);
+    let large = format!("{{\"organization_id\":\"0\",\"notes\":\"{}\"}}", "x".repeat(1_000_000));
+    assert_eq!(answer(world.webhook("/api/zoho/webhooks/invoices", &large)).await.0, StatusCode::OK);
+    let larger = large.replace("\"notes\"", &format!("\"more\":\"{}\",\"notes\"", "x".repeat(60_000)));
+    assert_eq!(
+        answer(world.webhook("/api/zoho/webhooks/invoices", &larger)).await.0,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    assert_eq!(inbox(&database).await, stored + 1, "only the large one was stored");
+
+    refused_outside(&world).await;
+    plain_http(&world).await;
+
+    // The smoke test of deploy/bin/deploy: accepted, and nothing follows from it.
+    let file = world.nginx.stage.path("smoke.json");
+    std::fs::write(&file, r#"{"organization_id":"0","item":{"item_id":"1","name":"smoke test"}}"#)
+        .expect("a file");
+    let local = format!("http://localhost:{}", world.nginx.local);
+    let smoke = ["webhook", "send", "products", "--file", &file.display().to_string(), "--url", &local];
+    let (status, said) = server.command(&smoke).await;
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("\"ignored\""), "{said}");
+
+    // daily-check reads the certificate from nginx itself.
+    world.nginx.stage.configure(&format!("HTTPS_PORT={}", world.nginx.https));
+    let checked = world.nginx.stage.run("daily-check", &[]);
+    assert!(checked.said.contains("ok    certificate: 29 days left"), "{}", checked.said);
+}
+
+/// Whatever is for operators is refused outside, and reaches TDS, which asks for the token, inside.
+async fn refused_outside(world: &World) {
+    let operators = [
+        "/",
+        "/docs",
+        "/metrics",
+        "/health",
+        "/api/zoho/sync/stats",
+        "/api/zoho/webhooks/inbox",
+        "/api/zoho/webhooks/inbox/stats",
+    ];
+    for path in operators {
+        for path in [path.to_owned(), format!("//{}", path.trim_start_matches('/'))] {
+            let outside = world.outside.get(world.url(&path)).bearer_auth(TOKEN);
+            assert_eq!(answer(outside).await.0, StatusCode::FORBIDDEN, "{path}");
+        }
+        let inside = answer(world.operator.get(world.url(path)).bearer_auth(TOKEN)).await.0;
+        assert!(inside.is_success() || inside.is_redirection(), "{path}: {inside}");
+    }
+    // The address of webhooks is open for the methods of webhooks only.
+    let read = world.outside.get(world.url("/api/zoho/webhooks/products"));
+    assert_eq!(answer(read).await.0, StatusCode::FORBIDDEN);
+    let replay = world.outside.post(world.url("/api/zoho/webhooks/inbox/1/replay")).bearer_auth(TOKEN);
+    assert_eq!(answer(replay).await.0, StatusCode::FORBIDDEN);
+    let traversal =
+        world.outside.post(world.url("/api/zoho/webhooks/x%2f..%2f..%2fsync%2fpause")).bearer_auth(TOKEN);
+    assert_eq!(answer(traversal).await.0, StatusCode::FORBIDDEN);
+
+    let ready = world.outside.get(world.url("/readyz")).send().await.expect("an answer");
+    assert_eq!(ready.status(), StatusCode::OK);
+    let page = world.operator.get(world.url("/")).send().await.expect("an answer");
+    let refused = world.outside.get(world.url("/")).send().await.expect("an answer");
+    for answer in [&ready, &page, &refused] {
+        for (name, part) in [
+            ("strict-transport-security", "max-age=31536000"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+        ] {
+            let values: Vec<_> = answer.headers().get_all(name).iter().collect();
+            assert!(
+                values.len() == 1 && values[0].to_str().is_ok_and(|value| value == part),
+                "{name}: {values:?}"
+            );
+        }
+    }
+    assert!(page.headers().contains_key("content-security-policy"), "the dashboard's own header is kept");
+    assert!(
+        ready.headers().get("server").is_none_or(|server| server == "nginx"),
+        "the version is nobody's business"
+    );
+}
+
+/// Port 80 answers certbot's questions and sends everything else to HTTPS, under our own name.
+async fn plain_http(world: &World) {
+    let base = format!("http://127.0.0.1:{}", world.nginx.http);
+    let moved = world
+        .outside
+        .post(format!("{base}/api/zoho/webhooks/products?event=updated"))
+        .header("host", "evil.example.test");
+    let moved = moved.send().await.expect("an answer");
+    assert_eq!(moved.status(), StatusCode::MOVED_PERMANENTLY);
+    let location = moved.headers()["location"].to_str().expect("a text").to_owned();
+    assert_eq!(location, format!("https://{DOMAIN}/api/zoho/webhooks/products?event=updated"));
+    let directory = world.nginx.stage.path("state/acme/.well-known/acme-challenge");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(directory.join("token"), "the answer").expect("a file");
+    let challenge = world
+        .outside
+        .get(format!("{base}/.well-known/acme-challenge/token"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(challenge.text().await.expect("a text"), "the answer");
+    // Another name gets no certificate.
+    let other = format!("https://127.0.0.1:{}/readyz", world.nginx.https);
+    assert!(world.outside.get(other).send().await.is_err(), "a handshake for no name succeeded");
+}
+
+/// What a server that cuts every connection has received.
+#[derive(Clone, Default)]
+struct Received(Arc<Mutex<Vec<String>>>);
+
+/// Reads one request, keeps it, and closes the connection without an answer.
+async fn cutter(received: Received) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 64 * 1024];
+            let length = stream.read(&mut request).await.unwrap_or(0);
+            lock(&received.0).push(String::from_utf8_lossy(&request[..length]).into_owned());
+            let _ = stream.shutdown().await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_was_sent_is_not_sent_again_and_claims_of_clients_are_replaced() {
+    let received = Received::default();
+    let both = [cutter(received.clone()).await, cutter(received.clone()).await];
+    let world = World::around(Nginx::start(&both));
+    let request = world
+        .webhook("/api/zoho/webhooks/products?event=updated", "{\"a\":1}")
+        .header("x-forwarded-for", "127.0.0.1")
+        .header("x-forwarded-proto", "http")
+        .header("forwarded", "for=127.0.0.1")
+        .header("x-real-ip", "127.0.0.1");
+    assert_eq!(answer(request).await.0, StatusCode::BAD_GATEWAY);
+    let requests = lock(&received.0).clone();
+    assert_eq!(requests.len(), 1, "a POST that had arrived was repeated: {requests:?}");
+    let head = requests[0].to_ascii_lowercase();
+    assert!(head.starts_with("post /api/zoho/webhooks/products?event=updated http/1.1\r\n"), "{head}");
+    for line in [
+        format!("host: {DOMAIN}:{}", world.nginx.https),
+        "x-forwarded-for: 127.0.0.2".to_owned(),
+        "x-real-ip: 127.0.0.2".to_owned(),
+        "x-forwarded-proto: https".to_owned(),
+        format!("x-forwarded-host: {DOMAIN}"),
+    ] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {head}");
+    }
+    assert!(!head.contains("\r\nforwarded:") && head.matches("x-forwarded-for").count() == 1, "{head}");
+
+    // A process that is taken out of the list gets nothing, as while it is replaced.
+    world.nginx.route(&both[1..]);
+    lock(&received.0).clear();
+    assert_eq!(answer(world.webhook("/api/zoho/webhooks/products", "{}")).await.0, StatusCode::BAD_GATEWAY);
+    assert_eq!(lock(&received.0).len(), 1);
+    // A GET may be repeated: it changes nothing.
+    world.nginx.route(&both);
+    lock(&received.0).clear();
+    assert_eq!(answer(world.outside.get(world.url("/readyz"))).await.0, StatusCode::BAD_GATEWAY);
+    assert_eq!(lock(&received.0).len(), 2);
+}
