@@ -157,7 +157,9 @@ mod tests {
         };
         assert_eq!(of("30000000", None), Some(Duration::from_secs(30)));
         assert_eq!(of("30000000", Some("17")), Some(Duration::from_secs(30)));
-        for (microseconds, process) in [("30000000", Some("18")), ("30000000", Some("")), ("0", None), ("x", None)] {
+        for (microseconds, process) in
+            [("30000000", Some("18")), ("30000000", Some("")), ("0", None), ("x", None)]
+        {
             assert_eq!(of(microseconds, process), None, "{microseconds} {process:?}");
         }
         assert_eq!(watchdog(None, None, 17), None);

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     process::{Child, Command},
+    time::Instant,
 };
 
 use crate::nginx::{DOMAIN, Nginx};

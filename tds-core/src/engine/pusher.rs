@@ -289,7 +289,8 @@ impl Pushing<'_> {
         let writer = &self.handler.writer;
         let changed = self.push.fields.iter().flatten().filter(|column| writer.hides(column));
         let names: Vec<&str> = changed.map(String::as_str).collect();
-        (!names.is_empty()).then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
+        (!names.is_empty())
+            .then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
     }
 
     /// Returns the columns and child tables that changed and that the source does not take, with the reasons. Hidden ones

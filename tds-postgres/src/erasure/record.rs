@@ -9,7 +9,11 @@ use crate::{
 
 /// Returns the id of the head row, locked. The locks of the sync state and of the row are taken in the order in which
 /// batches take them.
-pub(super) async fn local_id(tx: &mut Tx, schema: &MirrorSchema, id: &str) -> Result<Option<i64>, sqlx::Error> {
+pub(super) async fn local_id(
+    tx: &mut Tx,
+    schema: &MirrorSchema,
+    id: &str,
+) -> Result<Option<i64>, sqlx::Error> {
     let Some(head) = schema.head else { return Ok(None) };
     let select = format!("SELECT id FROM {} WHERE zoho_id = $1", quote::table(head));
     sqlx::query_scalar(quote::statement(select)).bind(id).fetch_optional(tx).await
@@ -80,7 +84,10 @@ pub(super) async fn erase(
         sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
     }
     if schema.head == Some("products") {
-        sqlx::query("DELETE FROM erp.product_images WHERE product_zoho_id = $1").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM erp.product_images WHERE product_zoho_id = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
     }
     for statement in ITEMS {
         counts.items += sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();

@@ -11,12 +11,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde_json::{Map, Value};
 use tds_core::{outbound::LocalRecord, privacy::RedactedTable, record::EntityType};
 
-use super::Descriptor;
+pub(super) use self::rules::EntityRules;
 pub use self::{
     hash::HashKey,
     rules::{HideRule, How},
 };
-pub(super) use self::rules::EntityRules;
+use super::Descriptor;
 
 /// The hidden columns of a program. The default hides nothing. Clones share the rules.
 #[derive(Clone, Default)]
@@ -124,7 +124,10 @@ impl Hiding {
     }
 
     /// Returns the tables with hidden columns.
-    pub(crate) fn tables(&self, descriptors: impl Iterator<Item = &'static Descriptor>) -> Vec<RedactedTable> {
+    pub(crate) fn tables(
+        &self,
+        descriptors: impl Iterator<Item = &'static Descriptor>,
+    ) -> Vec<RedactedTable> {
         descriptors
             .filter_map(|descriptor| Some((descriptor, self.rules.get(descriptor.entity())?)))
             .flat_map(|(descriptor, rules)| rules.tables(descriptor))

@@ -85,7 +85,11 @@ mod tests {
             kept(invoice, "invoices").as_deref(),
             Some(r#"{"invoice":{"contact":{},"invoice_id":"1"}}"#)
         );
-        assert_eq!(kept(r#"{"contact_id":"7","email":"a@b.example"}"#, "customers"), None, "nothing is hidden");
+        assert_eq!(
+            kept(r#"{"contact_id":"7","email":"a@b.example"}"#, "customers"),
+            None,
+            "nothing is hidden"
+        );
         assert_eq!(kept(r#"{"bill_id":"7","phone":"123"}"#, "bills"), None, "bills name no customer");
         // Nobody knows where the value is in this one.
         let broken = kept("phone 123", "customers").expect("not kept");
