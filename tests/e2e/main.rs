@@ -19,6 +19,7 @@ mod killed;
 mod locks;
 mod money;
 mod observations;
+mod organizations;
 mod outage;
 mod paths;
 mod phases;
