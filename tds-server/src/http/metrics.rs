@@ -112,7 +112,7 @@ impl Metrics {
             for kind in ["event", "run", "waiter"] {
                 counter!("tds_healed_total", "kind" => kind).absolute(0);
             }
-            gauge!("tds_database_size_bytes").set(0.0);
+            gauge!("tds_database_size_bytes").set(f64::NAN);
             metrics.routes.at_start();
             program::no_calls();
             figures::activity(&nothing_yet(services));

@@ -62,7 +62,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("tds_db_pool_connections", "Open database connections of this process, by pool and state"),
     ("tds_db_pool_connections_max", "Database connections that the pool may open; 0 if the pool is not used"),
     ("tds_db_pool_waiting", "Tasks that wait for a database connection"),
-    ("tds_database_size_bytes", "Size of the database, at most five minutes old; 0 while it is not known"),
+    ("tds_database_size_bytes", "Size of the database, at most five minutes old; NaN while it is not known"),
 ];
 
 const HISTOGRAMS: &[(&str, &str)] = &[
