@@ -42,6 +42,36 @@ const OPEN_TABLES: &str = "SELECT COALESCE(string_agg(c.oid::regclass::text, ' '
     AND EXISTS (SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p
                  WHERE has_table_privilege('$role', c.oid, p))";
 
+/// Tries to read and change everything as a role, and fails if anything was permitted.
+const TRY_EVERYTHING: &str = "DO $$
+  DECLARE o record; attempt text; tried integer := 0;
+  BEGIN
+    FOR o IN
+      SELECT c.oid::regclass AS name, c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE c.relkind IN ('r', 'v', 'S') AND (n.nspname = 'erp' OR c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')
+      UNION ALL
+      SELECT NULL, 'f' FROM generate_series(1, 1)
+    LOOP
+      FOREACH attempt IN ARRAY CASE o.kind
+        WHEN 'S' THEN ARRAY[format('SELECT nextval(%L)', o.name)]
+        WHEN 'f' THEN ARRAY['SELECT tds_push(''customers'', 1, ''upsert'')', 'SELECT tds_close(''{}'')']
+        ELSE ARRAY[format('SELECT FROM %s', o.name), format('DELETE FROM %s', o.name),
+          format('INSERT INTO %s DEFAULT VALUES', o.name), format('LOCK TABLE %s IN SHARE MODE', o.name)] END
+      LOOP
+        BEGIN
+          SET LOCAL ROLE $role;
+          EXECUTE attempt;
+          RESET ROLE;
+          RAISE EXCEPTION 'permitted to $role: %', attempt;
+        EXCEPTION WHEN insufficient_privilege THEN
+          RESET ROLE;
+          tried := tried + 1;
+        END;
+      END LOOP;
+    END LOOP;
+    ASSERT tried > 200, tried;
+  END $$";
+
 async fn run(database: &Database, sql: impl Into<String>) {
     let sql = sql.into();
     sqlx::raw_sql(AssertSqlSafe(sql.clone()))
@@ -102,6 +132,11 @@ async fn the_roles_of_a_web_api_can_do_nothing_whatever_the_default_privileges_a
     let policies = "SELECT count(*)::text FROM pg_policies WHERE schemaname = 'public'";
     assert_eq!(text(&test, policies).await, "0");
     assert_eq!(text(&test, "SELECT has_schema_privilege('anon', 'erp', 'USAGE')::text").await, "false");
+    // The roles really try, on every table, view, sequence and function there is, the newest included.
+    assert_eq!(text(&test, "SELECT to_regclass('tds_erasures')::text").await, "tds_erasures");
+    for role in ["anon", "authenticated"] {
+        run(test.database(), TRY_EVERYTHING.replace("$role", role)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,7 @@ mod outage;
 mod paths;
 mod phases;
 mod poison;
+mod privacy;
 mod process;
 mod races;
 mod readiness;
