@@ -54,7 +54,7 @@ route() {
         {
             printf 'upstream tds {\n    zone tds 64k;\n'
             # max_fails=0: one slow answer must not take the only process away.
-            for side in "$@"; do printf '    server %s:8000 max_fails=0;\n' "$(address_of "$side")"; done
+            for kept in "$@"; do printf '    server %s:8000 max_fails=0;\n' "$(address_of "$kept")"; done
             printf '}\n'
         } >"$STATE_DIR/nginx/.upstream.new"
         mv "$STATE_DIR/nginx/.upstream.new" "$STATE_DIR/nginx/upstream.conf"
@@ -73,38 +73,35 @@ address_of() {
 }
 
 # Replaces one process by one of STACK_IMAGE, while the other one serves, and waits until it is ready.
+# (Variables of sh belong to the whole program, so the functions here name the side as $1.)
 replace() {
-    side=$1
-    other=b
-    [ "$side" = a ] || other=a
-    say "replace tds-$side by $STACK_IMAGE"
-    route "$other" || return 1
-    compose up --detach --no-deps --no-build "tds-$side" || return 1
-    wait_ready "$side" || return 1
+    say "replace tds-$1 by $STACK_IMAGE"
+    if [ "$1" = a ]; then route b; else route a; fi || return 1
+    compose up --detach --no-deps --no-build "tds-$1" || return 1
+    wait_ready "$1" || return 1
     route a b
 }
 
 # Asks the health check command of the program, which asks /readyz. A container that does not run is not waited for.
 wait_ready() {
-    side=$1
-    say "wait until tds-$side is ready"
+    say "wait until tds-$1 is ready"
     if [ "$DRY_RUN" = yes ]; then
-        compose exec -T "tds-$side" /usr/bin/tds-server healthcheck
+        compose exec -T "tds-$1" /usr/bin/tds-server healthcheck
         return
     fi
     waited=0
-    until compose exec -T "tds-$side" /usr/bin/tds-server healthcheck >/dev/null 2>&1; do
-        state=$(compose ps --all --format '{{.State}}' "tds-$side" 2>/dev/null || true)
+    until compose exec -T "tds-$1" /usr/bin/tds-server healthcheck >/dev/null 2>&1; do
+        state=$(compose ps --all --format '{{.State}}' "tds-$1" 2>/dev/null || true)
         case "$state" in
             exited | dead)
-                complain "tds-$side has ended; its last words:"
-                compose logs --no-log-prefix --tail 20 "tds-$side" >&2 || true
+                complain "tds-$1 has ended; its last words:"
+                compose logs --no-log-prefix --tail 20 "tds-$1" >&2 || true
                 return 1
                 ;;
         esac
         if [ "$waited" -ge "$READY_SECONDS" ]; then
-            complain "tds-$side is not ready after $READY_SECONDS seconds"
-            compose logs --no-log-prefix --tail 20 "tds-$side" >&2 || true
+            complain "tds-$1 is not ready after $READY_SECONDS seconds"
+            compose logs --no-log-prefix --tail 20 "tds-$1" >&2 || true
             return 1
         fi
         sleep "$READY_PAUSE"
