@@ -27,7 +27,7 @@ const SIZE: Size = Size {
 };
 
 /// The changes of each kind that each organization gets.
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 10;
 
 /// Tables with the module of their records, and columns that have the text of a key of the record.
 const TABLES: [(&str, Module, &[(&str, &str)]); 5] = [
