@@ -12,7 +12,7 @@ use tds_core::{
     queue::{Outcome, Queue as _, QueueOperator as _},
     record::{Content, EntityType, Fields, Observed, Payload, Read, Record, RecordId, RecordKey, Shape},
 };
-use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
+use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, Schemas, StoreSettings, testkit::TestDatabase};
 
 /// Connects as if a pooler were in between: the URL contains the flag.
 async fn flagged(test: &TestDatabase) -> Database {
@@ -116,6 +116,51 @@ async fn everything_is_stored(url: &str, connections: u32) {
     assert_eq!(support::claim(&stores[0], 200).await.len(), 100);
     for store in stores {
         store.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_organizations_that_share_the_sessions_of_a_pooler_do_not_mix() {
+    let test = TestDatabase::empty().await;
+    for ignored in ["extra_float_digits, options", "extra_float_digits"] {
+        let bouncer = bouncer::Bouncer::start_with(test.url(), ignored, "").await;
+        let url = format!("{}?sslmode=disable", bouncer.url());
+        let own = Schemas { engine: Some("tds_de".parse().expect("a name")), mirror: "erp_de".parse().expect("a name") };
+        let config = |schemas| DatabaseConfig { max_connections: 4, schemas, ..DatabaseConfig::new(url.clone()) };
+        let configs = [config(Schemas::default()), config(own)];
+        let mut databases = Vec::new();
+        for config in &configs {
+            databases.push(Database::connect(config).await.expect("connects"));
+        }
+        let migrations = tokio::join!(databases[0].migrate(), databases[1].migrate());
+        assert!(migrations.0.is_ok() && migrations.1.is_ok(), "{migrations:?}");
+        // Statements of both take turns on three sessions.
+        let entity = EntityType::from_static("products");
+        let tasks = (0..60_usize).map(|n| {
+            let (database, entity) = (databases[n % 2].clone(), entity.clone());
+            tokio::spawn(async move {
+                let id = i32::try_from(n).expect("small");
+                let schema = MirrorSchema { entity: entity.clone(), head: Some("products"), children: &[] };
+                let applied = PgMirror::new(database.clone()).apply(&schema, vec![read(&entity, id)]).await.pop();
+                applied.expect("one result").expect("stored");
+                let store = PgStore::new(database, StoreSettings::default());
+                let event = support::event(&n.to_string(), support::work(1, "{}"));
+                store.accept(event).await.expect("accepted");
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.expect("no panic");
+        }
+        for (n, database) in databases.into_iter().enumerate() {
+            assert!(database.is_pooled());
+            let rows = "SELECT count(*)::text || ' ' || count(*) FILTER (WHERE zoho_id::int % 2 = $1) || ' '
+              || (SELECT count(*) FILTER (WHERE entity_id::int % 2 = $1) || ' ' || count(*) FROM tds_inbox_events) FROM erp.products";
+            let parity = i32::try_from(n).expect("small");
+            let found: String =
+                sqlx::query_scalar(rows).bind(parity).fetch_one(&database).await.expect("answers");
+            assert_eq!(found, "30 30 30 30", "organization {n}, {ignored}");
+            database.close().await;
+        }
     }
 }
 

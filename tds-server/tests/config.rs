@@ -160,6 +160,28 @@ fn a_database_is_given_by_url_or_by_parts() {
 }
 
 #[test]
+fn the_schemas_of_an_organization_are_two_names_of_schemas() {
+    let DatabaseChoice::Url(default) = &serve(&[("DATABASE_URL", "postgres://db/shop")]).database else { panic!() };
+    assert_eq!((default.schemas.engine.is_none(), default.schemas.mirror.as_str()), (true, "erp"));
+    let names = [("DATABASE_URL", "postgres://db/shop"), ("TDS_SCHEMA", "Tds"), ("TDS_ERP_SCHEMA", "select")];
+    let DatabaseChoice::Url(named) = &serve(&names).database else { panic!() };
+    assert_eq!(named.schemas.engine.as_ref().map(ToString::to_string), Some("Tds".to_owned()));
+    assert_eq!(named.schemas.mirror.as_str(), "select");
+    for (wrong, variable) in [
+        (&[("TDS_SCHEMA", "a b")][..], "TDS_SCHEMA"),
+        (&[("TDS_SCHEMA", "x\"; DROP SCHEMA erp; --")], "TDS_SCHEMA"),
+        (&[("TDS_SCHEMA", "erp")], "TDS_SCHEMA"),
+        (&[("TDS_ERP_SCHEMA", "pg_erp")], "TDS_ERP_SCHEMA"),
+        (&[("TDS_ERP_SCHEMA", "public")], "TDS_ERP_SCHEMA"),
+        (&[("TDS_ERP_SCHEMA", "information_schema")], "TDS_ERP_SCHEMA"),
+    ] {
+        let errors = read(Need::Database, wrong).expect_err(variable);
+        assert_eq!(errors.0.len(), 1, "{errors}");
+        assert!(errors.to_string().starts_with(variable), "{errors}");
+    }
+}
+
+#[test]
 fn secrets_come_from_files_too_and_show_nowhere() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("token");

@@ -27,7 +27,7 @@ const SIZE: Size = Size {
 };
 
 /// The changes of each kind that each organization gets.
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 10;
 
 /// A table, the module of its records, and its columns that have the text of a key of the record.
 type Compared = (&'static str, Module, &'static [(&'static str, &'static str)]);
