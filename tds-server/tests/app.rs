@@ -1,5 +1,12 @@
 //! The whole application on a real socket, with its own database and a simulated Zoho.
 
+#[path = "app/expressions.rs"]
+mod expressions;
+#[path = "app/monitoring.rs"]
+mod monitoring;
+#[path = "app/tools.rs"]
+mod tools;
+
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
@@ -73,6 +80,37 @@ async fn a_webhook_goes_through_the_whole_server_and_the_server_stops_cleanly() 
     let event = format!("{base}/api/zoho/webhooks/inbox/{}", receipt["inbox_event_id"]);
     let ended = until(&event, |event| event["status"] == "completed" || event["status"] == "failed").await;
     assert_eq!(ended["outcome"], "applied", "{ended}");
+
+    // A monitor sees every address in use, with several statuses, and the call that was made for the webhook.
+    let get = async |path: String| client.get(format!("{base}{path}")).send().await.expect("an answer");
+    let document: Value = get("/openapi.json".to_owned()).await.json().await.expect("JSON");
+    for path in document["paths"].as_object().expect("paths").keys() {
+        let path = path.replace("{entity}", "products").replace("{id}", "1").replace("{zoho_id}", &id);
+        get(path.clone()).await;
+        get(format!("{path}?unknown=1")).await;
+        client.delete(format!("{base}{path}")).send().await.expect("an answer");
+    }
+    let scrape = get("/metrics".to_owned()).await.text().await.expect("text");
+    monitoring::check_scrape(&scrape);
+    let value = |series: &str| -> f64 {
+        let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series} in\n{scrape}")).parse().expect("a number")
+    };
+    for series in [
+        r#"tds_source_requests_total{product="books",result="ok"}"#,
+        r#"tds_token_refresh_total{result="ok"}"#,
+        r#"tds_jobs_ended_total{result="completed"}"#,
+        r#"tds_db_pool_connections_max{pool="work"}"#,
+        r#"tds_db_pool_connections_max{pool="ingest"}"#,
+        r#"tds_sync_period_seconds{entity="products"}"#,
+        "tds_token_expiry_timestamp_seconds",
+        "tds_api_request_duration_seconds_count",
+        "tds_database_size_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(value(series) >= 1.0, "{series} is {}", value(series));
+    }
 
     drop(stop);
     running.await.expect("no panic").expect("a clean end");
