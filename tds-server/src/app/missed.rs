@@ -68,11 +68,11 @@ impl Daily {
         }
         let days = self.measures.store_day(&watched(&self.catalogue), DAYS).await?;
         tracing::debug!(days, "changes were compared with deliveries");
-        self.read_history().await?;
-        match &self.registered {
-            Some((rules, store)) => rules.check(&self.zoho, store).await,
-            None => Ok(()),
+        let history = self.read_history().await;
+        if let Some((rules, store)) = &self.registered {
+            rules.check(&self.zoho, store).await?;
         }
+        history
     }
 
     /// Reads what Zoho's own history of webhooks shows since the last look, and reads the records again.

@@ -126,7 +126,9 @@ impl LookArgs {
         } else {
             session.rules.look(&session.zoho, &destination, Lane::Operator, &mut pace).await?
         };
-        session.keep(&look, true).await;
+        if !look.plans.is_empty() {
+            session.keep(&look, true).await;
+        }
         let left: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
         if self.json {
             let ok = refused == 0 && left == 0 && look.unreadable.is_empty();

@@ -147,7 +147,7 @@ pub(crate) async fn wait_for_port(port: u16) {
 }
 
 /// Waits until the event has ended, and returns it.
-async fn wait_for_end(program: &Program, id: &str) -> serde_json::Value {
+pub(crate) async fn wait_for_end(program: &Program, id: &str) -> serde_json::Value {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let event = program.json(&["inbox", "show", id, "--json"]).await;

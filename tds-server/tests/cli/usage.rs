@@ -2,7 +2,7 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 31] = [
     &["serve"],
     &["demo"],
     &["migrate"],
@@ -12,6 +12,11 @@ const COMMANDS: [&[&str]; 26] = [
     &["plan"],
     &["schema", "print"],
     &["schema", "exposures"],
+    &["auth"],
+    &["webhooks", "plan"],
+    &["webhooks", "install"],
+    &["webhooks", "status"],
+    &["webhooks", "remove"],
     &["webhook", "send"],
     &["queue", "list"],
     &["queue", "show"],

@@ -9,6 +9,7 @@ mod lists;
 mod local;
 mod recorded_keys;
 mod records;
+mod registered;
 mod support;
 mod tokens;
 mod webhooks;

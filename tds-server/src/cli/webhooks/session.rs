@@ -22,6 +22,8 @@ use crate::{
     entities::Entities,
 };
 
+/// Zoho gives at most 10 access tokens in 10 minutes. This command leaves some of them to servers.
+const MOST_MINTS: u32 = 6;
 /// How long ago a refused delivery is shown.
 const LATELY: time::Duration = time::Duration::hours(24);
 
@@ -38,16 +40,17 @@ impl Session {
         let config = quiet_config(lookup, Need::Sync)?;
         let catalogue =
             config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
-        let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
-        let storage = match Storage::open_existing(&config.database).await {
+        let mut zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
+        zoho.most_mints = MOST_MINTS;
+        let (storage, trouble) = match Storage::open_existing(&config.database).await {
             Ok(storage) if storage.database.schema().await.is_ok_and(|status| status.is_current()) => {
-                Some(storage)
+                (Some(storage), String::new())
             }
             Ok(storage) => {
                 storage.close().await;
-                None
+                (None, "the schema of the database is that of another version".to_owned())
             }
-            Err(_) => None,
+            Err(error) => (None, error.to_string()),
         };
         let clock = Arc::new(SystemClock);
         let client = match &storage {
