@@ -72,7 +72,8 @@ impl Supervisor {
     /// Notes the failure of a task that was started at this time.
     fn note(&self, name: &'static str, started: Instant) {
         let mut restarts = lock(&self.restarts);
-        let before = restarts.get(name).filter(|_| started.elapsed() < RECENT).map_or(0, |last| last.in_a_row);
+        let before =
+            restarts.get(name).filter(|_| started.elapsed() < RECENT).map_or(0, |last| last.in_a_row);
         restarts.insert(name, Restart { at: Instant::now(), in_a_row: before.saturating_add(1) });
     }
 

@@ -1,7 +1,7 @@
 //! `migrate`.
 
 use clap::Args;
-use tds_postgres::StoreSettings;
+use tds_postgres::{MigrationSettings, StoreSettings};
 
 use super::{
     exit::CommandResult,
@@ -18,14 +18,25 @@ use crate::{
 
 /// Bring the schema of the database up to date and exit; safe while other processes run
 #[derive(Args)]
-#[command(args = flags(&[MIRROR, ACCESS, DATABASE]))]
-pub(crate) struct MigrateArgs {}
+#[command(
+    args = flags(&[MIRROR, ACCESS, DATABASE]),
+    after_help = "A database that comes from a dump, or whose server was recovered to an earlier time, is noticed by itself. One that\n\
+    comes from an earlier state of its disk is not: start no server before you have run\n  \
+    tds-server migrate --after-restore"
+)]
+pub(crate) struct MigrateArgs {
+    /// Prepare a database that was restored from a backup for what happened after the backup
+    #[arg(long)]
+    after_restore: bool,
+}
 
 impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
-        let migrated = storage.database.migrate_with(&migration_settings(&config, entities)).await;
+        let settings =
+            MigrationSettings { restored: self.after_restore, ..migration_settings(&config, entities) };
+        let migrated = storage.database.migrate_with(&settings).await;
         storage.close().await;
         let report = migrated?;
         for note in &report.notes {

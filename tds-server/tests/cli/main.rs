@@ -7,6 +7,7 @@ mod ending;
 mod logs;
 mod outbound;
 mod program;
+mod service;
 mod serving;
 mod stored;
 mod syncing;

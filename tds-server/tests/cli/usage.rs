@@ -2,7 +2,7 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 28] = [
     &["serve"],
     &["demo"],
     &["migrate"],
@@ -29,6 +29,8 @@ const COMMANDS: [&[&str]; 26] = [
     &["resume"],
     &["prune"],
     &["completions"],
+    &["healthcheck"],
+    &["man"],
 ];
 
 #[tokio::test]

@@ -11,7 +11,11 @@ use axum::{
 use crate::http::state::AppState;
 
 /// Adds `Connection: close` to the answers of a server that stops.
-pub(crate) async fn close_when_draining(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn close_when_draining(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     if state.is_draining() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
