@@ -18,9 +18,8 @@ CREATE TABLE tds_verify_findings (
   looks smallint NOT NULL DEFAULT 0,
   looked_at timestamptz,
   class text CHECK (class IN ('missing_local', 'missing_remote', 'stale', 'field_diff')),
-  -- [{"field": "rate", "zoho": 5, "erp": 6}, ...]; of a suspect: those of its last look
+  -- [{"field": "rate", "zoho": 5, "erp": 6}, ...]
   fields jsonb NOT NULL DEFAULT '[]',
-  error text, -- why Zoho's record could not be read; such a record is in flight
   repaired_at timestamptz,
   PRIMARY KEY (run_id, zoho_id)
 );

@@ -139,6 +139,9 @@ BEGIN
 END
 $$;
 
+-- Why Zoho's record of a finding could not be read; such a record is in flight.
+ALTER TABLE tds_verify_findings ADD COLUMN error text;
+
 -- Changes of stock that the ERP makes. The source does not take levels of stock, only differences, each of them once.
 CREATE TABLE erp.stock_adjustments (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, zoho_id text UNIQUE, reference_number text, date date,

@@ -28,7 +28,7 @@ async fn connect(url: String) -> Database {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_processed_from_end_to_end_through_a_real_pooler() {
     let test = TestDatabase::empty().await;
-    let bouncer = bouncer::Bouncer::start(test.url()).await;
+    let bouncer = bouncer::Bouncer::start_with(test.url(), "extra_float_digits", "").await;
     let database = connect(format!("{}?sslmode=disable&pgbouncer=true", bouncer.url())).await;
     everything_works(&database).await;
     let store = PgStore::new(database.clone(), StoreSettings::default());

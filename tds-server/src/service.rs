@@ -14,7 +14,7 @@ use crate::{http::state::AppState, supervise::Supervisor};
 /// The time between two looks at whether the process is ready, before it is.
 const LOOK: Duration = Duration::from_millis(250);
 /// The time between two looks at whether the process is ready, afterwards. Each look asks the database.
-const LOOK_AGAIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// The longest time for which the runtime may keep a new task waiting.
 const ANSWER: Duration = Duration::from_secs(2);
 

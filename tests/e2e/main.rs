@@ -1,8 +1,10 @@
 //! End-to-end tests from outside: a simulated Zoho, real HTTP, the server, and a real PostgreSQL.
 
+mod backup;
 mod bucket;
 mod connections;
 mod converge;
+mod copies;
 mod crash;
 mod deletions;
 mod derived;
@@ -24,18 +26,22 @@ mod outage;
 mod paths;
 mod phases;
 mod poison;
+mod pooled;
 mod privacy;
 mod process;
 mod races;
 mod readiness;
 mod records;
 mod refusals;
+mod replicas;
+mod rolling;
 mod run_control;
 mod samples;
 mod selection;
 mod shop;
 mod subject;
 mod two_way;
+mod upgrade;
 mod verify;
 mod views;
 mod whole_shop;

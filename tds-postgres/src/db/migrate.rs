@@ -77,6 +77,8 @@ pub struct MigrationSettings<'a> {
     /// What happens to local changes that the mode does not provide for. `None`: it stays as it is, and in a new database
     /// they are errors.
     pub write_guard: Option<&'a WriteGuard>,
+    /// True: the database was restored from a backup, even if nothing in it shows this, as after the restore of a disk.
+    pub restored: bool,
 }
 
 /// The report of [`Database::migrate`].
@@ -94,8 +96,8 @@ pub struct MigrationReport {
     pub functions: Vec<&'static str>,
     /// The further migrations that this call applied.
     pub further: Vec<&'static str>,
-    /// Actions that were not possible and that TDS does not depend on, and columns of custom fields that are not wanted
-    /// any more. Each entry is one sentence.
+    /// Actions that were not possible and that TDS does not depend on, columns of custom fields that are not wanted any
+    /// more, and that the database was restored from a backup. Each entry is one sentence.
     pub notes: Vec<String>,
 }
 
@@ -230,6 +232,7 @@ impl Database {
             }
         }
         let mut notes = derive(&mut tx, settings).await?;
+        notes.extend(restored(&mut tx, settings.restored).await?);
         notes.extend(close(&mut tx, settings.readers).await?);
         tx.commit().await.map_err(doing)?;
         Ok(MigrationReport {
@@ -347,6 +350,34 @@ async fn derive(tx: &mut Tx, settings: &MigrationSettings<'_>) -> Result<Vec<Str
         capture::guard(tx, guard).await?;
     }
     Ok(notes)
+}
+
+/// Notices that the database was restored from a backup, and prepares for what happened after the backup. Returns one
+/// sentence about it.
+async fn restored(tx: &mut Tx, certainly: bool) -> Result<Option<String>, Step> {
+    let doing = |error| Step::of(error, "looking for a restored backup");
+    // A role that owns no object of TDS leaves this to the owner.
+    let allowed: bool = sqlx::query_scalar(
+        "SELECT has_function_privilege('tds_notice_restore()', 'EXECUTE')
+           AND has_table_privilege('tds_database_identity', 'INSERT, UPDATE')",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(doing)?;
+    if !allowed {
+        return Ok(None);
+    }
+    let noticed: Option<String> =
+        sqlx::query_scalar("SELECT tds_notice_restore()").fetch_one(&mut *tx).await.map_err(doing)?;
+    if noticed.is_some() || !certainly {
+        return Ok(noticed);
+    }
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT tds_after_restore()").fetch_one(&mut *tx).await.map_err(doing)?;
+    Ok(Some(format!(
+        "{waiting} records that wait to be created are searched for before they are created, and syncs of everything \
+         are due now"
+    )))
 }
 
 /// Closes the objects that the migrations created. Returns the actions that the role was not allowed to take.

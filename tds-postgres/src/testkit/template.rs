@@ -44,7 +44,9 @@ async fn template(admin_url: &str, admin: &mut PgConnection) -> Result<String> {
             .map_err(doing)?;
         let database = Database::connect(&DatabaseConfig::new(url_of(admin_url, &part))).await?;
         database.migrate().await?;
-        let unguarded = "UPDATE tds_capture_settings SET write_guard = false";
+        // A copy of the template is no restored backup.
+        let unguarded =
+            "UPDATE tds_capture_settings SET write_guard = false; DELETE FROM tds_database_identity";
         sqlx::raw_sql(unguarded).execute(&database).await.map_err(doing)?;
         database.close().await;
         let rename = format!("ALTER DATABASE {} RENAME TO {}", identifier(&part), identifier(&name));

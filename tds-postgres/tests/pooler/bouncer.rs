@@ -16,12 +16,8 @@ pub(crate) struct Bouncer {
 }
 
 impl Bouncer {
-    /// Starts PgBouncer in transaction mode with three server connections, in front of this database.
-    pub(crate) async fn start(target: &str) -> Self {
-        Self::start_with(target, "extra_float_digits", "").await
-    }
-
-    /// Like [`Bouncer::start`]. PgBouncer accepts the `ignored` settings of clients and does not apply them.
+    /// Starts PgBouncer in transaction mode in front of this database, with three server connections unless `more` states
+    /// another number. PgBouncer accepts the `ignored` settings of clients and does not apply them.
     pub(crate) async fn start_with(target: &str, ignored: &str, more: &str) -> Self {
         let Some(binary) = binary() else {
             panic!("PgBouncer is missing: install it (Debian: apt-get install pgbouncer), or use ./dev test");
@@ -34,10 +30,11 @@ impl Bouncer {
         let host = socket.unwrap_or_else(|| server.get_host().to_owned());
         let directory = tempfile::tempdir().expect("a directory");
         let port = free_port();
+        let size = if more.contains("default_pool_size") { "" } else { "default_pool_size = 3\n" };
         let settings = format!(
             "[databases]\n{name} = host={host} port={} dbname={name} user={user}{password}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 3\nignore_startup_parameters = {ignored}\n{more}\n",
+             pool_mode = transaction\n{size}ignore_startup_parameters = {ignored}\n{more}\n",
             server.get_port(),
         );
         let file = directory.path().join("pgbouncer.ini");

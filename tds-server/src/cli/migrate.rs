@@ -1,7 +1,7 @@
 //! `migrate`.
 
 use clap::Args;
-use tds_postgres::StoreSettings;
+use tds_postgres::{MigrationSettings, StoreSettings};
 use tds_zoho::HiddenValues;
 
 use super::{
@@ -19,8 +19,17 @@ use crate::{
 
 /// Bring the schema of the database up to date and exit; safe while other processes run
 #[derive(Args)]
-#[command(args = flags(&[MIRROR, ACCESS, DATABASE]))]
-pub(crate) struct MigrateArgs {}
+#[command(
+    args = flags(&[MIRROR, ACCESS, DATABASE]),
+    after_help = "A database that comes from a dump, or whose server was recovered to an earlier time, is noticed by itself. One that\n\
+    comes from an earlier state of its disk is not: start no server before you have run\n  \
+    tds-server migrate --after-restore"
+)]
+pub(crate) struct MigrateArgs {
+    /// Prepare a database that was restored from a backup for what happened after the backup
+    #[arg(long)]
+    after_restore: bool,
+}
 
 impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
@@ -28,7 +37,9 @@ impl MigrateArgs {
         let catalogue =
             config.catalogue(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
-        let migrated = storage.database.migrate_with(&migration_settings(&config, entities)).await;
+        let settings =
+            MigrationSettings { restored: self.after_restore, ..migration_settings(&config, entities) };
+        let migrated = storage.database.migrate_with(&settings).await;
         let redacted = match &migrated {
             Ok(_) => storage.database.redact(&HiddenValues(catalogue)).await,
             Err(_) => Ok(0),

@@ -8,6 +8,7 @@ mod logs;
 mod outbound;
 mod program;
 mod registered;
+mod service;
 mod serving;
 mod stored;
 mod syncing;

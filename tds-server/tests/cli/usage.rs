@@ -2,7 +2,7 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 33] = [
     &["serve"],
     &["demo"],
     &["migrate"],
@@ -34,6 +34,8 @@ const COMMANDS: [&[&str]; 31] = [
     &["resume"],
     &["prune"],
     &["completions"],
+    &["healthcheck"],
+    &["man"],
 ];
 
 #[tokio::test]

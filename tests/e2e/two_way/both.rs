@@ -50,15 +50,20 @@ impl Both {
     pub(crate) async fn open(seed: u64) -> Self {
         let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
         demo::organization(&zoho, SIZE, seed);
-        let schedules = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"];
-        let schedules = schedules.map(|name| format!("TDS_{name}_EVERY"));
-        let mut more: Vec<(&str, &str)> = schedules.iter().map(|name| (name.as_str(), "off")).collect();
-        more.extend([("TDS_DERIVED_WAIT", "100ms"), ("TDS_WRITE_GUARD", "on")]);
-        let server = Process::start(&zoho, &database, &more).await;
+        let server = Self::server(&zoho, &database).await;
         let shop = Self { zoho, database, server };
         shop.sync("all").await;
         shop.quiet().await;
         shop
+    }
+
+    /// Starts a server that begins nothing by itself.
+    pub(crate) async fn server(zoho: &FakeZoho, database: &TestDatabase) -> Process {
+        let schedules = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"];
+        let schedules = schedules.map(|name| format!("TDS_{name}_EVERY"));
+        let mut more: Vec<(&str, &str)> = schedules.iter().map(|name| (name.as_str(), "off")).collect();
+        more.extend([("TDS_DERIVED_WAIT", "100ms"), ("TDS_WRITE_GUARD", "on")]);
+        Process::start(zoho, database, &more).await
     }
 
     /// Runs a full sync to its end.

@@ -21,7 +21,7 @@ const KILLS: u64 = 5;
 /// The number of customers and of sales orders that are entered before each kill.
 const EACH: usize = 12;
 
-fn counts(shop: &Both) -> BTreeMap<&'static str, usize> {
+pub(crate) fn counts(shop: &Both) -> BTreeMap<&'static str, usize> {
     let modules = KINDS.iter().map(|kind| kind.module).chain([Module::ADJUSTMENTS]);
     modules.map(|module| (module.path, shop.zoho.count(module))).collect()
 }
@@ -37,7 +37,7 @@ fn assert_grown(shop: &Both, before: &BTreeMap<&'static str, usize>, by: usize) 
     }
 }
 
-fn assert_unique_keys(shop: &Both, module: Module) {
+pub(crate) fn assert_unique_keys(shop: &Both, module: Module) {
     let key_of = |record: &serde_json::Map<String, Value>| {
         let fields = record.get("custom_fields")?.as_array()?;
         Some(fields.iter().find(|field| field["api_name"] == "cf_tds_id")?["value"].to_string())
