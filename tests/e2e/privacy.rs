@@ -143,6 +143,9 @@ async fn nothing_that_is_hidden_or_erased_is_in_a_dump_of_the_database_or_in_the
     world.webhook(&server, "customers", &format!("not readable {PHONE} {EMAIL}")).await;
     let mut broken = at(contact.clone(), "2026-11-17T11:00:00+0300");
     (broken["contact_id"], broken["credit_limit"]) = (json!("460000000026999"), json!("twelve"));
+    // This is another person, with the same number.
+    (broken["contact_name"], broken["billing_address"]) = (json!("Other"), json!({}));
+    broken["contact_persons"] = json!([]);
     world.zoho.put(Module::CONTACTS, broken.clone());
     server.webhook_accepted("customers", &json!({"contact": broken}).to_string()).await;
     until_count(&world.database, "tds_sync_queue WHERE status = 'dead_letter'", 1).await;
