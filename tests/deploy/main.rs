@@ -2,6 +2,7 @@
 //! PostgreSQL and systemd read, and a real nginx in front of a real server.
 
 mod care;
+mod certificate;
 mod compose;
 mod linted;
 mod nginx;
