@@ -9,4 +9,5 @@ mod nginx;
 mod proxy;
 mod roles;
 mod rolled;
+mod server;
 mod stage;

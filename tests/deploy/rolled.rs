@@ -20,7 +20,7 @@ fn a_deployment_backs_up_migrates_replaces_one_after_the_other_and_asks() {
         &["up --detach --wait --no-recreate db"],
         &["pg_dump --format=custom"],
         &["pg_restore --list"],
-        &[&new, "run --rm --no-deps -T tds-a migrate"],
+        &[&new, "run --rm --no-deps -T tds-task migrate"],
         &["nginx -s reload"],
         &[&new, "up --detach --no-deps --no-build tds-a"],
         &["tds-a /usr/bin/tds-server healthcheck"],
@@ -61,7 +61,7 @@ fn a_failure_before_the_first_replacement_replaces_nothing() {
         ("--wait --no-recreate db", "the database does not start"),
         ("pg_dump", "pg_dump failed"),
         ("pg_restore --list", "pg_restore cannot read"),
-        ("tds-a migrate", "the migration failed"),
+        ("tds-task migrate", "the migration failed"),
     ];
     for (pattern, message) in cases {
         let stage = Stage::new();
@@ -73,7 +73,7 @@ fn a_failure_before_the_first_replacement_replaces_nothing() {
         assert_eq!(done.call(&["reload"]), None, "{pattern}");
         assert_eq!(stage.read("state/current-image"), CURRENT, "{pattern}");
         assert!(stage.read("state/deployments.log").contains("failed\ttds-server:"), "{pattern}");
-        if pattern != "tds-a migrate" {
+        if pattern != "tds-task migrate" {
             assert_eq!(dumps(&stage), 0, "{pattern}: an unproved backup has its name");
             assert_eq!(done.call(&[" migrate"]), None, "{pattern}");
         }
