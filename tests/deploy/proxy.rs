@@ -128,7 +128,10 @@ async fn webhooks_pass_unchanged_and_everything_else_needs_the_list() {
     // daily-check reads the certificate from nginx itself.
     world.nginx.stage.configure(&format!("HTTPS_PORT={}", world.nginx.https));
     let checked = world.nginx.stage.run("daily-check", &[]);
-    assert!(checked.said.contains("ok    certificate: 29 days left"), "{}", checked.said);
+    // A part of the last day may be over.
+    let whole =
+        ["29", "30"].map(|days| checked.said.contains(&format!("ok    certificate: {days} days left")));
+    assert!(whole.contains(&true), "{}", checked.said);
 }
 
 /// Whatever is for operators is refused outside, and reaches TDS, which asks for the token, inside.
