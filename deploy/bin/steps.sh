@@ -79,7 +79,16 @@ replace() {
     if [ "$1" = a ]; then route b; else route a; fi || return 1
     compose up --detach --no-deps --no-build "tds-$1" || return 1
     wait_ready "$1" || return 1
+    # Before it gets a request of the world, it has to accept a signed webhook.
+    send_webhook "$1" http://127.0.0.1:8000 || return 1
     route a b
+}
+
+# Asks STACK_IMAGE whether it works with the schema of the database. `migrate` of a program that is older than the
+# schema changes nothing: it succeeds, or says that it refuses.
+accepts_schema() {
+    say "ask $STACK_IMAGE whether it accepts the schema"
+    compose run --rm --no-deps -T tds-task migrate
 }
 
 # Asks the health check command of the program, which asks /readyz. A container that does not run is not waited for.
@@ -109,19 +118,24 @@ wait_ready() {
     done
 }
 
-# Sends a signed webhook through nginx to TDS, and asks nginx for /readyz by TLS as the world does.
+# send_webhook SIDE URL: sends a signed webhook from the container of a process.
 # The body names another organization: TDS checks the signature, stores the event as `ignored`, and asks Zoho nothing.
+send_webhook() {
+    body="{\"organization_id\":\"0\",\"item\":{\"item_id\":\"1\",\"name\":\"smoke test of $STACK_IMAGE\",\"last_modified_time\":\"$(date -u +%Y-%m-%dT%H:%M:%S+0000)\"}}"
+    if [ "$DRY_RUN" = yes ]; then
+        compose exec -T "tds-$1" /usr/bin/tds-server webhook send products --file - --url "$2"
+        return
+    fi
+    printf '%s' "$body" | compose exec -T "tds-$1" /usr/bin/tds-server webhook send products --file - --url "$2" || {
+        complain "$2 does not accept a signed webhook"
+        return 1
+    }
+}
+
+# Sends a signed webhook through nginx to TDS, and asks nginx for /readyz by TLS as the world does.
 smoke() {
     say "smoke test: a signed webhook, and /readyz by HTTPS"
-    body="{\"organization_id\":\"0\",\"item\":{\"item_id\":\"1\",\"name\":\"smoke test of $1\",\"last_modified_time\":\"$(date -u +%Y-%m-%dT%H:%M:%S+0000)\"}}"
-    if [ "$DRY_RUN" = yes ]; then
-        compose exec -T tds-a /usr/bin/tds-server webhook send products --file - --url http://nginx:8081
-    else
-        printf '%s' "$body" | compose exec -T tds-a /usr/bin/tds-server webhook send products --file - --url http://nginx:8081 || {
-            complain "the signed webhook was not accepted"
-            return 1
-        }
-    fi
+    send_webhook a http://nginx:8081 || return 1
     # The first certificate is self-signed, so the check here is about the way and not about the certificate, which
     # daily-check looks at.
     run curl --silent --show-error --fail --insecure --max-time 10 --output /dev/null \

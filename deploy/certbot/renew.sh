@@ -3,6 +3,7 @@
 # `renew.sh --copy` is the hook that certbot runs after it got a certificate.
 set -eu
 tls=${TDS_TLS:-/tls}
+work=${ACME_WORK:-/tmp}
 
 if [ "${1:-}" = --copy ]; then
     # The key first: nginx reads both again only when the certificate changed. A rename is never seen half-written.
@@ -23,9 +24,9 @@ while :; do
     pause=3600
     if certbot certonly --non-interactive --agree-tos "$contact" --server "$ACME_SERVER" \
         --webroot --webroot-path /acme --domain "$ACME_DOMAIN" --cert-name "$ACME_DOMAIN" --keep-until-expiring \
-        --config-dir /etc/letsencrypt --work-dir /tmp/work --logs-dir /tmp/logs \
+        --config-dir /etc/letsencrypt --work-dir "$work/work" --logs-dir "$work/logs" \
         --deploy-hook "/bin/sh $0 --copy"; then
-        : >/tmp/last-success
+        : >"$work/last-success"
         pause=43200
     fi
     # `wait` ends at once on SIGTERM, `sleep` in the foreground would not.

@@ -2,10 +2,12 @@
 //! PostgreSQL and systemd read, and a real nginx in front of a real server.
 
 mod care;
+mod certificate;
 mod compose;
 mod linted;
 mod nginx;
 mod proxy;
 mod roles;
 mod rolled;
+mod server;
 mod stage;

@@ -16,6 +16,9 @@ use crate::{
 };
 
 pub(crate) const DOMAIN: &str = "tds.example.test";
+/// What the main configuration of nginx's images and of Debian sets in the same block. nginx refuses a name twice.
+const USUAL: &str = "sendfile on; tcp_nopush on; keepalive_timeout 65; default_type application/octet-stream; gzip on; \
+     types_hash_max_size 2048; ssl_protocols TLSv1.2; ssl_prefer_server_ciphers on;";
 
 /// A running nginx, which ends with its value.
 pub(crate) struct Nginx {
@@ -69,7 +72,7 @@ impl Nginx {
         // As root, nginx's workers change to another user, who cannot read a temporary directory.
         let text = format!(
             "user root;\ndaemon off;\npid {temp}/pid;\nerror_log {temp}/error.log;\nworker_processes 1;\nevents {{}}\n\
-             http {{\naccess_log {temp}/access.log;\nclient_body_temp_path {temp}/body;\nproxy_temp_path {temp}/proxy;\n\
+             http {{\n{USUAL}\naccess_log {temp}/access.log;\nclient_body_temp_path {temp}/body;\nproxy_temp_path {temp}/proxy;\n\
              fastcgi_temp_path {temp}/f;\nuwsgi_temp_path {temp}/u;\nscgi_temp_path {temp}/s;\ninclude {};\n}}\n",
             template.display()
         );

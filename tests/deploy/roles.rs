@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use tds_postgres::{ClusterConfig, EmbeddedCluster};
 
-use crate::{linted::told, proxy::program, stage::sources};
+use crate::{linted::told, server::program, stage::sources};
 
 /// Runs psql as a role, with its password, and says whether the statement succeeded, and what was said.
 fn psql(url: &str, sql: &str) -> (bool, String) {

@@ -20,17 +20,19 @@ fn a_deployment_backs_up_migrates_replaces_one_after_the_other_and_asks() {
         &["up --detach --wait --no-recreate db"],
         &["pg_dump --format=custom"],
         &["pg_restore --list"],
-        &[&new, "run --rm --no-deps -T tds-a migrate"],
+        &[&new, "run --rm --no-deps -T tds-task migrate"],
         &["nginx -s reload"],
         &[&new, "up --detach --no-deps --no-build tds-a"],
         &["tds-a /usr/bin/tds-server healthcheck"],
+        // A process that accepts no signed webhook gets no requests.
+        &["tds-a /usr/bin/tds-server webhook send products --file - --url http://127.0.0.1:8000"],
         &["nginx -s reload"],
         &["nginx -s reload"],
         &[&new, "up --detach --no-deps --no-build tds-b"],
         &["tds-b /usr/bin/tds-server healthcheck"],
         &["nginx -s reload"],
         &["nginx -t"],
-        &["webhook send products --file -"],
+        &["webhook send products --file - --url http://nginx:8081"],
         &["curl", "--resolve tds.example.test:443:127.0.0.1", "https://tds.example.test/readyz"],
         &["tag", &new, "tds-server:current"],
     ]);
@@ -61,7 +63,7 @@ fn a_failure_before_the_first_replacement_replaces_nothing() {
         ("--wait --no-recreate db", "the database does not start"),
         ("pg_dump", "pg_dump failed"),
         ("pg_restore --list", "pg_restore cannot read"),
-        ("tds-a migrate", "the migration failed"),
+        ("tds-task migrate", "the migration failed"),
     ];
     for (pattern, message) in cases {
         let stage = Stage::new();
@@ -73,7 +75,7 @@ fn a_failure_before_the_first_replacement_replaces_nothing() {
         assert_eq!(done.call(&["reload"]), None, "{pattern}");
         assert_eq!(stage.read("state/current-image"), CURRENT, "{pattern}");
         assert!(stage.read("state/deployments.log").contains("failed\ttds-server:"), "{pattern}");
-        if pattern != "tds-a migrate" {
+        if pattern != "tds-task migrate" {
             assert_eq!(dumps(&stage), 0, "{pattern}: an unproved backup has its name");
             assert_eq!(done.call(&[" migrate"]), None, "{pattern}");
         }
@@ -114,13 +116,12 @@ fn a_process_that_does_not_become_ready_gets_the_previous_image_again() {
         assert_eq!(stage.read("state/current-image"), PREVIOUS);
         let upstream = stage.read("state/nginx/upstream.conf");
         assert_eq!(upstream.matches("server ").count(), 2, "{upstream}");
-        assert_eq!(done.call(&["webhook send"]), None, "nothing is left to be asked");
     }
 }
 
 #[test]
 fn a_smoke_test_that_fails_brings_both_processes_back() {
-    for pattern in ["webhook send", "^curl", "nginx -t"] {
+    for pattern in ["webhook send .*nginx:8081", "^curl", "nginx -t"] {
         let stage = Stage::new();
         stage.fails(&[pattern]);
         let done = stage.run("deploy", &[]);
@@ -151,6 +152,31 @@ fn if_the_previous_image_refuses_too_the_other_process_is_left_alone() {
 }
 
 #[test]
+fn an_image_that_refuses_the_schema_is_not_put_back() {
+    // A program that is older than the schema refuses to start, and the processes that run are worth more.
+    let refuses = format!(r"\[{CURRENT}\] .* migrate");
+    for (pattern, replaced) in [("webhook send .*127.0.0.1:8000", 1), ("webhook send .*nginx:8081", 2)] {
+        let stage = Stage::new();
+        stage.fails(&[&refuses, pattern]);
+        stage.write("schema.after", "41");
+        let done = stage.run("deploy", &[]);
+        assert_eq!(done.status, 1, "{}", done.said);
+        let of_current = format!("[{CURRENT}]");
+        assert_eq!(done.call(&[&of_current, "--no-build tds-"]), None, "{:?}", done.calls);
+        let ups = done.calls.iter().filter(|call| call.contains("--no-deps --no-build tds-")).count();
+        assert_eq!(ups, replaced, "{pattern}");
+        assert!(done.said.contains("refuses the schema") && done.said.contains("before-"), "{}", done.said);
+        assert_eq!(stage.read("state/current-image"), CURRENT);
+    }
+    let stage = Stage::new();
+    stage.fails(&[&format!(r"\[{PREVIOUS}\] .* migrate")]);
+    let done = stage.run("rollback", &[]);
+    assert_eq!((done.status, done.call(&["--no-build"])), (1, None), "{}", done.said);
+    assert!(done.said.contains("nothing was replaced"), "{}", done.said);
+    assert_eq!(stage.read("state/current-image"), CURRENT);
+}
+
+#[test]
 fn the_first_deployment_starts_everything_and_has_nothing_to_go_back_to() {
     let stage = Stage::fresh();
     let done = stage.run("deploy", &[]);
@@ -159,7 +185,7 @@ fn the_first_deployment_starts_everything_and_has_nothing_to_go_back_to() {
     assert_eq!(done.call(&["reload"]), None, "nginx does not run yet");
     assert!(!stage.path("state/previous-image").exists());
     let failing = Stage::fresh();
-    failing.fails(&["webhook send"]);
+    failing.fails(&["webhook send .*nginx:8081"]);
     let done = failing.run("deploy", &[]);
     assert_eq!(done.status, 1);
     assert!(done.said.contains("there is no previous image"), "{}", done.said);
@@ -216,11 +242,13 @@ fn a_roll_back_takes_the_previous_image_and_touches_no_data() {
     let done = stage.run("rollback", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
     done.in_order(&[
+        // The old program is asked whether it accepts the schema.
+        &[&format!("[{PREVIOUS}]"), "run --rm --no-deps -T tds-task migrate"],
         &[&format!("[{PREVIOUS}]"), "--no-build tds-a"],
         &[&format!("[{PREVIOUS}]"), "--no-build tds-b"],
-        &["webhook send"],
+        &["webhook send products --file - --url http://nginx:8081"],
     ]);
-    assert_eq!(done.call(&["migrate"]).or(done.call(&["pg_restore"])), None);
+    assert_eq!(done.call(&["pg_restore"]).or(done.call(&["dropdb"])), None);
     assert_eq!(stage.read("state/current-image").trim(), PREVIOUS);
     assert_eq!(stage.read("state/previous-image").trim(), CURRENT);
     assert!(stage.run("rollback", &["--list"]).said.contains(&format!("rolled-back\t{PREVIOUS}")));

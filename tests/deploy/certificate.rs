@@ -1,0 +1,77 @@
+//! How a certificate gets from the authority to nginx.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use crate::{linted::told, stage::sources};
+
+/// Writes a stub, whose commands see the directory of the test as `$HERE`.
+fn stub(directory: &Path, name: &str, commands: &str) {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >>\"$HERE/calls\"\n{commands}\n"))
+        .expect("a stub");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+/// Runs a script of `deploy/` until it and what it started have ended. Returns what the stubs were called with.
+fn run(script: &str, directory: &Path) -> String {
+    let output = Command::new("sh")
+        .arg(sources().join(script))
+        .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
+        .envs([("HERE", directory), ("TDS_TLS", &directory.join("tls")), ("ACME_WORK", directory)])
+        .envs([("ACME_DOMAIN", "tds.example.test"), ("ACME_SERVER", "https://acme.example.test/directory")])
+        .output()
+        .expect("sh");
+    assert!(output.status.success(), "{}", told(&output));
+    fs::read_to_string(directory.join("calls")).expect("calls")
+}
+
+#[test]
+fn certbot_is_asked_again_and_again_and_its_certificate_is_copied_for_nginx_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    for name in ["tls", "lineage"] {
+        fs::create_dir(here.join(name)).expect("a directory");
+    }
+    fs::write(here.join("lineage/privkey.pem"), "the key").expect("a file");
+    fs::write(here.join("lineage/fullchain.pem"), "the chain").expect("a file");
+    // Like certbot: the first attempt fails, the second one succeeds and runs the hook.
+    let certbot = r#"
+        [ -e "$HERE/tried" ] || { : >"$HERE/tried"; exit 1; }
+        while [ "$1" != --deploy-hook ]; do shift; done
+        RENEWED_LINEAGE=$HERE/lineage sh -c "$2""#;
+    stub(here, "certbot", certbot);
+    // Time passes twice, then the container is stopped.
+    stub(here, "sleep", r#"[ "$(grep -c '^sleep' "$HERE/calls")" -lt 2 ] || kill -TERM "$PPID""#);
+    let calls = run("certbot/renew.sh", here);
+    let lines: Vec<&str> = calls.lines().collect();
+    assert_eq!(lines.len(), 4, "{calls}");
+    assert!(
+        lines[0].contains("certonly --non-interactive") && lines[0].contains("--domain tds.example.test")
+    );
+    assert!(lines[0].contains("--register-unsafely-without-email"), "{}", lines[0]);
+    assert_eq!((lines[1], lines[3]), ("sleep 3600", "sleep 43200"), "a failure is repeated earlier");
+    assert!(here.join("last-success").exists(), "the health check looks for it");
+    for (name, text) in [("privkey.pem", "the key"), ("fullchain.pem", "the chain")] {
+        let path = here.join("tls").join(name);
+        assert_eq!(fs::read_to_string(&path).expect(name), text);
+        assert_eq!(fs::metadata(&path).expect(name).permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn nginx_is_reloaded_once_for_a_new_certificate_and_never_for_a_broken_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    fs::create_dir(here.join("tls")).expect("a directory");
+    fs::write(here.join("tls/fullchain.pem"), "1").expect("a file");
+    // The certificate changes before the second look. At the third look nginx refuses it, later it does not.
+    let looks = r#"
+        looks=$(grep -c '^sleep' "$HERE/calls")
+        [ "$looks" != 2 ] || printf 2 >"$HERE/tls/fullchain.pem"
+        [ "$looks" -lt 6 ]"#;
+    stub(here, "sleep", looks);
+    stub(here, "nginx", r#"[ "$1" != -t ] || [ "$(grep -c '^nginx -t' "$HERE/calls")" -gt 1 ]"#);
+    let calls = run("nginx/reload.sh", here);
+    let nginx: Vec<&str> = calls.lines().filter(|line| line.starts_with("nginx")).collect();
+    assert_eq!(nginx, ["nginx -t -q", "nginx -t -q", "nginx -s reload"], "{calls}");
+}
