@@ -60,9 +60,7 @@ impl Session {
                 ZohoClient::shared(zoho, clock, store.clone(), store)
             }
             None => {
-                output::talk(
-                    "there is no database yet: the limits of Zoho are not shared with other processes",
-                );
+                output::talk(&format!("the limits of Zoho are not shared with other processes: {trouble}"));
                 ZohoClient::new(zoho, clock)
             }
         };
