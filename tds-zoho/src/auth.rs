@@ -3,6 +3,7 @@
 
 mod domain;
 mod mint;
+mod refresh;
 mod renew;
 mod seal;
 mod state;
@@ -31,7 +32,7 @@ use state::{Flight, Next, State};
 
 pub(crate) use domain::follow;
 pub(crate) use mint::MintFault;
-pub use state::TokenRefresh;
+pub use refresh::TokenRefresh;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {

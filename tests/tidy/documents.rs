@@ -119,8 +119,9 @@ fn links_between_documents_lead_somewhere() {
     }
 }
 
-/// Names in documents that belong to other programs: an extension of PostgreSQL and a directive of nginx.
-const FOREIGN: [&str; 2] = ["pg_stat_statements", "sub_filter"];
+/// Names in documents that belong to other programs: an extension and a directory of PostgreSQL, a directive of nginx, and
+/// a field of Docker.
+const FOREIGN: [&str; 4] = ["pg_stat_statements", "pg_wal", "sub_filter", "OOMKilled"];
 
 /// Returns the code spans of a document, without its code blocks.
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {

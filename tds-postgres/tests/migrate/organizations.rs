@@ -70,7 +70,13 @@ async fn objects(test: &TestDatabase, engine: &str, mirror: &str) -> Vec<String>
     sqlx::raw_sql("SET search_path = ''").execute(&mut *connection).await.expect("set");
     let text: String =
         sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.expect("objects");
+    let mark: String = sqlx::query_scalar("SELECT '_' || left(md5($1), 8)")
+        .bind(engine)
+        .fetch_one(&mut *connection)
+        .await
+        .expect("the mark of the settings");
     sqlx::raw_sql("RESET search_path").execute(&mut *connection).await.expect("reset");
+    let text = text.replace(&mark, "");
     let text = if engine == "public" {
         text
     } else {

@@ -13,9 +13,10 @@ use tds_core::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Inner, MintFault, Token, TokenRefresh,
+    Inner, MintFault, Token,
     domain::Domain,
     mint::{Minted, TIMEOUT, mint},
+    refresh::TokenRefresh,
     seal::Seal,
 };
 use crate::limits::jitter::{chance, up_to};

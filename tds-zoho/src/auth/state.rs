@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
-use super::{MintFault, Token, renew::Renewed};
+use super::{MintFault, Token, refresh::TokenRefresh, renew::Renewed};
 
 /// A refresh under way.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>, MintFault>>>;
@@ -16,33 +16,6 @@ pub(super) enum Next {
     Use(Arc<Token>),
     /// The caller waits for the refresh.
     Join(Flight),
-}
-
-tds_core::closed_set! {
-    /// How a refresh of the access token ended that was requested from Zoho.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum TokenRefresh {
-        /// Zoho answered with a token.
-        Renewed = "ok",
-        /// Zoho refuses the credentials: an operator must act.
-        Refused = "refused",
-        /// Zoho answered that too many tokens were requested.
-        TooMany = "too_many",
-        /// Zoho's token server could not be reached or understood.
-        Failed = "failed",
-    }
-}
-
-impl TokenRefresh {
-    /// Returns the result of a refresh that had this fault.
-    pub(super) fn of(fault: Option<&MintFault>) -> Self {
-        match fault {
-            None => Self::Renewed,
-            Some(MintFault::Refused { .. }) => Self::Refused,
-            Some(MintFault::TooMany(_)) => Self::TooMany,
-            Some(MintFault::Passing(_)) => Self::Failed,
-        }
-    }
 }
 
 #[derive(Default)]
