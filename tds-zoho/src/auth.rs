@@ -3,6 +3,7 @@
 
 mod domain;
 mod mint;
+mod refreshes;
 mod renew;
 mod seal;
 mod state;
@@ -30,7 +31,7 @@ use seal::Seal;
 use state::{Flight, Next, State};
 
 pub(crate) use mint::MintFault;
-pub use state::TokenRefresh;
+pub use refreshes::TokenRefresh;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {
@@ -129,7 +130,7 @@ impl Tokens {
 
     /// Returns how many refreshes this process requested from Zoho, by result.
     pub(crate) fn refreshes(&self) -> [(TokenRefresh, u64); TokenRefresh::ALL.len()] {
-        self.inner.lock().refreshes()
+        self.inner.lock().requested.each()
     }
 
     /// Returns the time for which the current token is still accepted; `None` if there is no such token.
