@@ -3,7 +3,7 @@
 
 mod domain;
 mod mint;
-mod refresh;
+mod refreshes;
 mod renew;
 mod seal;
 mod state;
@@ -32,7 +32,7 @@ use state::{Flight, Next, State};
 
 pub(crate) use domain::follow;
 pub(crate) use mint::MintFault;
-pub use refresh::TokenRefresh;
+pub use refreshes::TokenRefresh;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {
@@ -131,7 +131,7 @@ impl Tokens {
 
     /// Returns how many refreshes this process requested from Zoho, by result.
     pub(crate) fn refreshes(&self) -> [(TokenRefresh, u64); TokenRefresh::ALL.len()] {
-        self.inner.lock().refreshes()
+        self.inner.lock().requested.each()
     }
 
     /// Returns the time for which the current token is still accepted; `None` if there is no such token.

@@ -16,7 +16,7 @@ use super::{
     Inner, MintFault, Token,
     domain::Domain,
     mint::{Minted, TIMEOUT, mint},
-    refresh::TokenRefresh,
+    refreshes::TokenRefresh,
     seal::Seal,
 };
 use crate::limits::jitter::{chance, up_to};
@@ -76,7 +76,7 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
 
 async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
     let minted = mint(&inner.http, &inner.config).await;
-    inner.lock().requested(TokenRefresh::of(minted.as_ref().err()));
+    inner.lock().requested.add(TokenRefresh::of(minted.as_ref().err()));
     let (outcome, renewed) = match minted {
         Ok(minted) => {
             let renew_in = minted.expires_in - AHEAD.min(minted.expires_in / 10);

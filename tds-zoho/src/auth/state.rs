@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
-use super::{MintFault, Token, refresh::TokenRefresh, renew::Renewed};
+use super::{MintFault, Token, refreshes::RefreshCounts, renew::Renewed};
 
 /// A refresh under way.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>, MintFault>>>;
@@ -27,8 +27,8 @@ pub(super) struct State {
     block: Option<(MintFault, Instant)>,
     /// The number of consecutive refreshes that have failed.
     pub(super) failures: u32,
-    /// The refreshes that were requested from Zoho, in the order of [`TokenRefresh::ALL`].
-    requested: [u64; TokenRefresh::ALL.len()],
+    /// The refreshes that were requested from Zoho, by result.
+    pub(super) requested: RefreshCounts,
     /// The API host that was last logged as one that is not used.
     named: Option<String>,
 }
@@ -56,19 +56,6 @@ impl State {
         let flight = start(self.rejected);
         self.flight = Some(flight.clone());
         Ok(join(flight))
-    }
-
-    /// Counts a refresh that was requested from Zoho.
-    pub(super) fn requested(&mut self, result: TokenRefresh) {
-        let counts = TokenRefresh::ALL.iter().zip(&mut self.requested);
-        counts.filter(|(each, _)| **each == result).for_each(|(_, count)| *count += 1);
-    }
-
-    /// Returns the number of refreshes that were requested from Zoho, by result.
-    pub(super) fn refreshes(&self) -> [(TokenRefresh, u64); TokenRefresh::ALL.len()] {
-        let mut counts = TokenRefresh::ALL.map(|result| (result, 0));
-        counts.iter_mut().zip(self.requested).for_each(|(count, requested)| count.1 = requested);
-        counts
     }
 
     /// Records the result of a refresh.
