@@ -9,6 +9,7 @@
 //! [`respond`](fn@respond) is the simulation without a server: a function from the state and a request to an answer.
 
 pub(crate) mod answer;
+mod automation;
 mod delivery;
 pub mod demo;
 mod detail;
@@ -29,13 +30,14 @@ mod write;
 
 pub use self::{
     answer::File,
+    automation::AutomationLimits,
     image::ItemImage,
     list::ListHabit,
     module::Module,
     organization::{Credentials, Organization, SharedOrganization},
     records::Records,
     respond::{Request, Response, respond},
-    rules::{AutomationLimits, Registered},
+    rules::Registered,
     server::SimulatedZoho,
     tokens::TokenRules,
     traffic::Limits,

@@ -163,10 +163,13 @@ impl Look {
         }
     }
 
-    /// Returns what is wrong, one line each, without webhooks of others.
+    /// Returns what is wrong, one line each, without webhooks of others. The lines have no URLs, because the health report
+    /// needs no token.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let wrong = self.deviations().filter(|one| one.kind != Kind::Foreign);
-        wrong.map(|one| format!("{}: {}", one.name, one.text)).collect()
+        let mut lines: Vec<String> = wrong.map(|one| format!("{} is {}", one.name, one.kind)).collect();
+        lines.dedup();
+        lines
     }
 }
 
@@ -174,3 +177,6 @@ impl Look {
 pub(crate) fn removal(api: Api, found: &Found) -> Plan {
     tds_zoho::rules::removal(api, found)
 }
+
+#[cfg(test)]
+mod tests;

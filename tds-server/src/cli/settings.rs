@@ -162,7 +162,7 @@ settings! {
         "zoho-accounts-url" "ZOHO_ACCOUNTS_URL" "Base URL of Zoho's accounts server [default: that of the data centre]",
         "zoho-api-url" "ZOHO_API_URL" "Base URL of Zoho's API [default: the host in the token answer]",
         "entities" "TDS_ENTITIES" "Entity types that are synced, comma separated [default: all]",
-        "log" "RUST_LOG" "Log level or directives [default: warn]",
+        "log" "RUST_LOG" "Log level or directives",
     }
 
     /// The settings that only a server needs.

@@ -1,6 +1,6 @@
 //! Tests `auth` and `webhooks` from outside: from a code of the API console to the first row of a webhook.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use serde_json::{Value, json};
 use tds_postgres::testkit::TestDatabase;
@@ -118,6 +118,7 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
         .with("TDS_ENTITIES", "products,composite_items");
     write_env(&program, &client_lines(&zoho));
     program.done(&["auth", "--code", &zoho.grant_code(&SCOPES)]).await;
+    program.done(&["migrate"]).await;
     let running = program.start(&["serve"]);
     wait_for_port(port).await;
     let writes = zoho.writes();
@@ -171,6 +172,17 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     says(&program.run(&["webhooks", "remove", "--yes"]).await, 0, &["8 webhooks and rules were deleted"]);
     assert_eq!(zoho.registered_webhooks(Api::Books).len(), 1, "what is not ours stays");
 
+    // A webhook without our secret is refused, and the check says so. A server that ends stores its counts.
+    let forged = reqwest::Client::new().post(format!("{base}/api/zoho/webhooks/products"));
+    assert_eq!(forged.body(r#"{"item":{"item_id":"7"}}"#).send().await.expect("an answer").status(), 401);
+    running.terminate().await;
+    says(&running.ended_within(Duration::from_secs(10)).await, 0, &[]);
+    says(
+        &program.run(&["webhooks", "status", "--url", &base]).await,
+        1,
+        &["missing", "1 without a signature"],
+    );
+
     // Without the scopes, the clicks are printed.
     program
         .done(&["auth", "--code", &zoho.grant_code(&["ZohoBooks.settings.READ", "ZohoInventory.items.READ"])])
@@ -178,5 +190,4 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     let clicks = program.run(&["webhooks", "install", "--url", &base]).await;
     says(&clicks, 1, &["New webhook", "compositeitem", "scopes for settings", "ZohoBooks.settings.CREATE"]);
     assert!(!clicks.stdout.contains(SECRET) && !clicks.stderr.contains(SECRET));
-    running.terminate().await;
 }

@@ -13,13 +13,13 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{
+    automation::Automation,
     delivery::Delivery,
     image::ItemImage,
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
     records::Records,
-    rules::Automation,
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
     traffic::Traffic,
 };

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{self, Answer, File},
-    detail, image,
+    automation, detail, image,
     list::{self, Query},
     literal::http_date,
     module::Module,
@@ -157,8 +157,9 @@ fn call(organization: &mut Organization, request: &Request) -> Answer {
         return answer::not_authorized();
     }
     if let Some(path) = rules::path(rest) {
-        return refuse_organization(&request.parameters)
-            .unwrap_or_else(|| rules::answer(organization, api, path, request));
+        let (method, query, body) = (request.method.as_str(), &request.parameters, request.body.as_slice());
+        let call = automation::Call { api, method, path, query, body };
+        return refuse_organization(query).unwrap_or_else(|| rules::answer(organization, &call));
     }
     if request.method == "GET" {
         return route(organization, api, rest, &request.parameters);

@@ -9,81 +9,14 @@ mod fire;
 use serde_json::Value;
 
 use super::{
-    answer::Answer,
-    literal::Object,
-    organization::{Organization, SharedOrganization},
-    respond::Request,
+    answer::{Answer, wrong_organization},
+    automation::{AutomationLimits, Call},
+    literal::{Object, object},
+    organization::{ORGANIZATION_ID, Organization, SharedOrganization},
 };
 use crate::entities::Api;
 
 pub use self::fire::Registered;
-
-/// The limits of registered webhooks and rules.
-#[derive(Clone, Debug)]
-pub struct AutomationLimits {
-    /// The maximum number of rules of the organization.
-    pub rules: usize,
-    /// The modules that rules can watch.
-    pub modules: Vec<String>,
-    /// The product Zoho Inventory answers its calls. If it is false, they are refused with code 6041.
-    pub inventory: bool,
-}
-
-/// The modules that rules can watch by default.
-const MODULES: [&str; 12] = [
-    "item",
-    "contact",
-    "invoice",
-    "bill",
-    "creditnote",
-    "salesorder",
-    "customerpayment",
-    "purchaseorder",
-    "vendorpayment",
-    "vendorcredit",
-    "inventoryadjustment",
-    "compositeitem",
-];
-
-impl Default for AutomationLimits {
-    fn default() -> Self {
-        let modules = MODULES.iter().map(|module| (*module).to_owned()).collect();
-        Self { rules: 100, modules, inventory: true }
-    }
-}
-
-/// The registered webhooks and rules of both products.
-#[derive(Default)]
-pub(crate) struct Automation {
-    limits: AutomationLimits,
-    books: Registry,
-    inventory: Registry,
-    /// True if webhooks are sent by the registered rules.
-    is_followed: bool,
-}
-
-/// The webhooks and rules of one product, with all keys that were given.
-#[derive(Default)]
-struct Registry {
-    webhooks: Vec<Object>,
-    rules: Vec<Object>,
-}
-
-impl Automation {
-    fn of(&self, api: Api) -> &Registry {
-        match api {
-            Api::Books => &self.books,
-            Api::Inventory => &self.inventory,
-        }
-    }
-
-    fn of_mut(&mut self, api: Api) -> &mut Registry {
-        match api {
-            Api::Books => &mut self.books,
-            Api::Inventory => &mut self.inventory,
-        }
-    }
-}
 
 /// Returns what follows `settings/` in a path of this module.
 pub(crate) fn path(path: &str) -> Option<&str> {
@@ -111,12 +44,13 @@ pub(crate) fn scope(api: Api, path: &str, method: &str) -> Option<String> {
     Some(format!("{service}.settings.{operation}"))
 }
 
-/// Answers a call. `path` begins with `webhooks` or `workflows`.
-pub(crate) fn answer(organization: &mut Organization, api: Api, path: &str, request: &Request) -> Answer {
-    if api == Api::Inventory && !organization.automation.limits.inventory {
-        return super::answer::wrong_organization(super::organization::ORGANIZATION_ID);
+/// Answers a call.
+pub(crate) fn answer(organization: &mut Organization, call: &Call<'_>) -> Answer {
+    if call.api == Api::Inventory && !organization.automation.limits.inventory {
+        return wrong_organization(ORGANIZATION_ID);
     }
-    answers::answer(organization, api, path, request)
+    let id = organization.records.new_id();
+    answers::answer(&mut organization.automation, call, &id)
 }
 
 impl SharedOrganization {
@@ -159,7 +93,7 @@ impl SharedOrganization {
     pub fn enter_registered(&self, api: Api, given: Value) -> String {
         let mut organization = self.lock();
         let id = organization.records.new_id();
-        let mut given = super::literal::object(given);
+        let mut given = object(given);
         let registry = organization.automation.of_mut(api);
         if given.contains_key("workflow_name") {
             given.insert("workflow_id".to_owned(), Value::String(id.clone()));

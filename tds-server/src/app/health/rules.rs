@@ -71,10 +71,10 @@ mod tests {
         assert_eq!(of(&Kept::default()).state, HealthStatus::Healthy);
         assert_eq!(of(&checked(&[], None)).state, HealthStatus::Healthy);
         assert_eq!(of(&checked(&[], Some("code 57"))).state, HealthStatus::Healthy);
-        let wrong = of(&checked(&["TDS item updated: there is no rule", "b", "c", "d"], None));
+        let wrong = of(&checked(&["TDS item updated is missing", "b", "c", "d"], None));
         assert_eq!(wrong.state, HealthStatus::Degraded);
         assert!(
-            wrong.detail.contains("there is no rule") && wrong.detail.contains("and 1 more"),
+            wrong.detail.contains("TDS item updated is missing") && wrong.detail.contains("and 1 more"),
             "{}",
             wrong.detail
         );

@@ -2,15 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Automation, Registry};
 use crate::{
     entities::Api,
     sim::{
         answer::{self, Answer, error, found, invalid_value, success, unknown_path},
+        automation::{Automation, Call, Registry},
         list::Query,
         literal::{Object, text},
-        organization::Organization,
-        respond::Request,
     },
 };
 
@@ -22,29 +20,27 @@ const MOST_URL: usize = 5_000;
 
 type Refused = Box<Answer>;
 
-pub(super) fn answer(organization: &mut Organization, api: Api, path: &str, request: &Request) -> Answer {
-    let body = if matches!(request.method.as_str(), "POST" | "PUT") && !request.body.is_empty() {
-        match serde_json::from_slice(&request.body) {
+/// Answers a call. `new_id` is the id of what the call may create.
+pub(super) fn answer(automation: &mut Automation, call: &Call<'_>, new_id: &str) -> Answer {
+    let body = if matches!(call.method, "POST" | "PUT") && !call.body.is_empty() {
+        match serde_json::from_slice(call.body) {
             Ok(body) => body,
             Err(_) => return error(400, 1038, "JSON is not well formed"),
         }
     } else {
         Object::new()
     };
-    let parts: Vec<&str> = path.split('/').collect();
-    let id = organization.records.new_id();
-    let automation = &mut organization.automation;
-    let done = match (request.method.as_str(), parts.as_slice()) {
-        ("GET", ["webhooks"]) => {
-            Ok(list("webhooks", &automation.of(api).webhooks, &request.parameters, shown))
-        }
-        ("GET", ["workflows"]) => Ok(list("workflows", &automation.of(api).rules, &request.parameters, row)),
+    let parts: Vec<&str> = call.path.split('/').collect();
+    let api = call.api;
+    let done = match (call.method, parts.as_slice()) {
+        ("GET", ["webhooks"]) => Ok(list("webhooks", &automation.of(api).webhooks, call.query, shown)),
+        ("GET", ["workflows"]) => Ok(list("workflows", &automation.of(api).rules, call.query, row)),
         ("GET", ["webhooks", id]) => one(&automation.of(api).webhooks, "webhook", id),
         ("GET", ["workflows", id]) => one(&automation.of(api).rules, "workflow", id),
-        ("POST", ["webhooks"]) => create_webhook(automation, api, body, &id),
+        ("POST", ["webhooks"]) => create_webhook(automation, api, body, new_id),
         ("PUT", ["webhooks", id]) => change_webhook(automation, api, body, id),
         ("DELETE", ["webhooks", id]) => delete_webhook(automation.of_mut(api), id),
-        ("POST", ["workflows"]) => create_rule(automation, api, body, &id),
+        ("POST", ["workflows"]) => create_rule(automation, api, body, new_id),
         ("PUT", ["workflows", id]) => change_rule(automation, api, body, id),
         ("DELETE", ["workflows", id]) => delete(&mut automation.of_mut(api).rules, "workflow", id),
         ("POST", ["workflows", id, state @ ("active" | "inactive")]) => {

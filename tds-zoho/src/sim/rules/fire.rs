@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Automation, answers::sends};
+use super::answers::sends;
 use crate::{
     entities::Api,
     sim::{
+        automation::Automation,
         literal::{Object, text},
         organization::{Organization, SharedOrganization},
         webhook::{Delivery, Receipt, SIGNATURE_HEADER, client, signature_hex},
