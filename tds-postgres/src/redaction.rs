@@ -112,7 +112,8 @@ impl Database {
             .map(|column| (column.name.to_owned(), true))
             .collect();
         if table.is_head {
-            let json = "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0
+            let json =
+                "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0
                AND NOT attisdropped AND attgenerated = '' AND atttypid = 'jsonb'::regtype ORDER BY attnum";
             let json: Vec<String> = sqlx::query_scalar(json).bind(&name).fetch_all(self).await?;
             let composite = json.into_iter().filter(|column| !dropped.contains(&column.as_str()));
@@ -183,7 +184,8 @@ impl Database {
         if !dropped.is_empty() && !ids.is_empty() {
             let columns: Vec<String> = dropped.iter().map(|column| quote::identifier(column)).collect();
             let empty = columns.iter().map(|it| format!("{it} = NULL")).collect::<Vec<_>>().join(", ");
-            let filled = columns.iter().map(|it| format!("{it} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
+            let filled =
+                columns.iter().map(|it| format!("{it} IS NOT NULL")).collect::<Vec<_>>().join(" OR ");
             let update = format!("UPDATE {table} SET {empty} WHERE id = ANY($1) AND ({filled})");
             let update = sqlx::query(quote::statement(update)).bind(ids);
             changed += update.execute(&mut tx).await?.rows_affected();
@@ -196,16 +198,19 @@ impl Database {
     async fn redact_stored(&self, redaction: &dyn Redaction, stored: &Stored) -> Result<u64, sqlx::Error> {
         let Stored { table, key: (key, by_key), value, entity, differences } = *stored;
         let mut changed = 0;
-        for RedactedTable { entity: of, columns, .. } in redaction.tables().into_iter().filter(|it| it.is_head) {
+        for RedactedTable { entity: of, columns, .. } in
+            redaction.tables().into_iter().filter(|it| it.is_head)
+        {
             let select = format!(
                 "SELECT {key}, {value}::text AS value FROM {table} WHERE {entity} = $1 AND {value} IS NOT NULL"
             );
             let redact = || async {
                 let mut tx = self.begin_as_engine("SET LOCAL jit = off").await?;
-                let rows: Vec<(String, String)> = sqlx::query_as(quote::statement(format!("{select} FOR UPDATE")))
-                    .bind(of.as_str())
-                    .fetch_all(&mut tx)
-                    .await?;
+                let rows: Vec<(String, String)> =
+                    sqlx::query_as(quote::statement(format!("{select} FOR UPDATE")))
+                        .bind(of.as_str())
+                        .fetch_all(&mut tx)
+                        .await?;
                 let mut count = 0;
                 for (key_value, old) in rows {
                     let redacted = if differences {

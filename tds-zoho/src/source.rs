@@ -60,11 +60,7 @@ impl Catalogue {
 }
 
 impl ZohoSource {
-    pub(crate) fn new(
-        client: &ZohoClient,
-        catalogue: &Catalogue,
-        descriptor: &'static Descriptor,
-    ) -> Self {
+    pub(crate) fn new(client: &ZohoClient, catalogue: &Catalogue, descriptor: &'static Descriptor) -> Self {
         Self {
             client: client.clone(),
             descriptor,

@@ -75,7 +75,8 @@ impl World {
     }
 
     async fn drift(&self, server: &Process) -> Value {
-        let (_, started) = server.post("/api/zoho/verify", json!({"entity_type": ["customers", "invoices"]})).await;
+        let (_, started) =
+            server.post("/api/zoho/verify", json!({"entity_type": ["customers", "invoices"]})).await;
         let id = started["id"].clone();
         until("the verification is complete", async || {
             let latest = server.get("/api/zoho/verify/latest").await;
@@ -132,7 +133,13 @@ async fn nothing_that_is_hidden_or_erased_is_in_a_dump_of_the_database_or_in_the
     world.sync(&server, "invoices").await;
     let body = json!({"contact": at(contact.clone(), "2026-11-17T09:00:00+0300")}).to_string();
     let event = world.webhook(&server, "customers", &body).await["inbox_event_id"].clone();
-    world.webhook(&server, "invoices", &json!({"invoice": at(invoice.clone(), "2026-11-17T10:00:00+0300")}).to_string()).await;
+    world
+        .webhook(
+            &server,
+            "invoices",
+            &json!({"invoice": at(invoice.clone(), "2026-11-17T10:00:00+0300")}).to_string(),
+        )
+        .await;
     world.webhook(&server, "customers", &format!("not readable {PHONE} {EMAIL}")).await;
     let mut broken = at(contact.clone(), "2026-11-17T11:00:00+0300");
     (broken["contact_id"], broken["credit_limit"]) = (json!("460000000026999"), json!("twelve"));
@@ -175,7 +182,9 @@ async fn refusals(world: &World) {
         assert_eq!(said.lines().count(), 1, "{said}");
         said
     };
-    assert!(refused("customers.total", true).await.contains("accepted: of customers one of name, company_name,"));
+    assert!(
+        refused("customers.total", true).await.contains("accepted: of customers one of name, company_name,")
+    );
     assert!(refused("people.phone", true).await.contains("accepted: TABLE.COLUMN or"));
     assert!(refused("customers.email=md5", true).await.contains("customers.phone,customers.email=hash"));
     assert!(refused("customers.email=hash", false).await.contains("without ENCRYPTION_KEY"));
@@ -221,7 +230,9 @@ async fn hidden(world: &World, server: &Process, contact: &Value, invoice: &Valu
 async fn pushed(world: &World, server: &Process, id: &str) {
     let mode = json!({"entity_type": "customers", "mode": "bidirectional"});
     assert_eq!(server.put("/api/zoho/sync/modes", mode).await.0, 200);
-    let change = async |sql: &str| world.text(&format!("UPDATE erp.customers SET {sql} WHERE zoho_id = '{id}' RETURNING 'x'")).await;
+    let change = async |sql: &str| {
+        world.text(&format!("UPDATE erp.customers SET {sql} WHERE zoho_id = '{id}' RETURNING 'x'")).await
+    };
     change("phone = '0770', company_name = 'Tigris'").await;
     until_count(&world.database, "tds_outbox WHERE status = 'pushed'", 1).await;
     change("phone = '0771'").await;
@@ -253,7 +264,10 @@ async fn erased(world: &World, server: &Process, contact: &Value, invoice: &Valu
     assert_eq!(world.found(&PERSON).await, Vec::<&str>::new());
     let path = format!("/api/zoho/webhooks/inbox/{event}/replay");
     let (status, refused) = server.post(&path, json!({})).await;
-    assert!(status == 409 && refused["detail"].as_str().is_some_and(|it| it.contains("blanked")), "{refused}");
+    assert!(
+        status == 409 && refused["detail"].as_str().is_some_and(|it| it.contains("blanked")),
+        "{refused}"
+    );
 
     // Nothing brings the person back, and documents keep their amounts.
     let again = json!({"contact": at(contact.clone(), "2026-11-20T09:00:00+0300")}).to_string();

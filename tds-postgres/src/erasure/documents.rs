@@ -42,7 +42,11 @@ UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp(), er
 ";
 
 /// Blanks the bodies of events that name the person.
-pub(super) async fn blank_events(tx: &mut Tx, id: &str, within: Option<Duration>) -> Result<u64, sqlx::Error> {
+pub(super) async fn blank_events(
+    tx: &mut Tx,
+    id: &str,
+    within: Option<Duration>,
+) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(EVENTS).bind(id).bind(within.map(seconds)).execute(tx).await?.rows_affected())
 }
 
@@ -98,8 +102,9 @@ async fn erase_in(
     let Documents { entity, table, party, local, personal } = document;
     let (table, party, local) = (quote::table(table), identifier(party), identifier(local));
     let names = format!("({party} = $1 OR {local} = $2)");
-    let select =
-        format!("SELECT id, raw::text FROM {table} WHERE {names} AND id > $3 ORDER BY id LIMIT $4 FOR UPDATE");
+    let select = format!(
+        "SELECT id, raw::text FROM {table} WHERE {names} AND id > $3 ORDER BY id LIMIT $4 FOR UPDATE"
+    );
     let (mut count, mut after) = (0, i64::MIN);
     loop {
         let rows = sqlx::query(quote::statement(select.clone()));

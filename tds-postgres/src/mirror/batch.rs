@@ -92,9 +92,9 @@ impl Batch<'_> {
     ) -> Result<Option<Vec<Result<Applied>>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_as_engine(&mode_stays(&self.schema.entity)).await?;
-        let state::Locked { mut states, now, mode, erasures } = state::lock(&mut tx, &self.schema.entity, &ids).await?;
-        let screened =
-            if erasures { erased::screen(&mut tx, self.persons, reads).await? } else { None };
+        let state::Locked { mut states, now, mode, erasures } =
+            state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let screened = if erasures { erased::screen(&mut tx, self.persons, reads).await? } else { None };
         if let Some(screened) = &screened {
             screened.blank_bodies(&mut tx, reads).await?;
         }

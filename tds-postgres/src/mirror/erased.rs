@@ -122,5 +122,7 @@ fn parties(read: &Read) -> impl Iterator<Item = (&'static str, &str)> {
         Content::Present(record) => Some(record),
         Content::Absent => None,
     };
-    PARTIES.into_iter().filter_map(move |(column, entity)| Some((entity, record?.fields.get(column)?.as_str()?)))
+    PARTIES
+        .into_iter()
+        .filter_map(move |(column, entity)| Some((entity, record?.fields.get(column)?.as_str()?)))
 }

@@ -62,10 +62,8 @@ macro_rules! erasures {
     };
 }
 
-const MODE: &str = concat!(
-    "SELECT (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1), ",
-    erasures!()
-);
+const MODE: &str =
+    concat!("SELECT (SELECT m.mode FROM tds_modes AS m WHERE m.entity_type = $1), ", erasures!());
 
 impl Row {
     fn into_state(self) -> (RecordId, SyncState) {

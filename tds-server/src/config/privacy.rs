@@ -43,7 +43,11 @@ impl PrivacyConfig {
             && let Some(rule) = rules.iter().find(|rule| rule.how == How::Hash)
         {
             let found = format!("\"{rule}\" without ENCRYPTION_KEY");
-            reader.error(VARIABLE, found, "=hash together with ENCRYPTION_KEY, from which the key of the hashes is made");
+            reader.error(
+                VARIABLE,
+                found,
+                "=hash together with ENCRYPTION_KEY, from which the key of the hashes is made",
+            );
             rules.retain(|rule| rule.how != How::Hash);
         }
         let payload_retention = reader.duration("TDS_PAYLOAD_RETENTION", retention);

@@ -84,10 +84,10 @@ impl Engine {
                     .push(supervisor.spawn("daily", shutdown.clone(), move |shutdown| daily.run(shutdown)));
             }
             let (items, ages) = (Items(ports), [self.payload_retention, self.retention]);
-            handles
-                .push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {
-                    prune::run(items, ages, shutdown)
-                }));
+            handles.push(
+                supervisor
+                    .spawn("prune", shutdown.clone(), move |shutdown| prune::run(items, ages, shutdown)),
+            );
         }
         if serves {
             let (store, name) = (self.storage.store.clone(), self.name.0.clone());

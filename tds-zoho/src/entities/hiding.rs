@@ -11,12 +11,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde_json::{Map, Value};
 use tds_core::{outbound::LocalRecord, privacy::RedactedTable, record::EntityType};
 
-use super::Descriptor;
+pub(super) use self::rules::EntityRules;
 pub use self::{
     hash::HashKey,
     rules::{HideRule, How},
 };
-pub(super) use self::rules::EntityRules;
+use super::Descriptor;
+use crate::mend;
 
 /// The hidden columns of a program. The default hides nothing. Clones share the rules.
 #[derive(Clone, Default)]
@@ -54,7 +55,12 @@ impl Hiding {
         descriptor: &Descriptor,
         record: &Map<String, Value>,
     ) -> Option<Map<String, Value>> {
-        let rules = self.rules.get(&descriptor.entity_of(record))?;
+        let mut rules = self.rules.get(&descriptor.entity_of(record));
+        // A record that could not be read does not show to which of the siblings it belongs.
+        if let (None, Some(_), Some(sibling)) = (rules, mend::unreadable(record), descriptor.sibling) {
+            rules = self.rules.get(sibling.entity);
+        }
+        let rules = rules?;
         let mut hidden = record.clone();
         walk::record(rules, self.key.as_ref(), &mut hidden);
         Some(hidden)
@@ -124,7 +130,10 @@ impl Hiding {
     }
 
     /// Returns the tables with hidden columns.
-    pub(crate) fn tables(&self, descriptors: impl Iterator<Item = &'static Descriptor>) -> Vec<RedactedTable> {
+    pub(crate) fn tables(
+        &self,
+        descriptors: impl Iterator<Item = &'static Descriptor>,
+    ) -> Vec<RedactedTable> {
         descriptors
             .filter_map(|descriptor| Some((descriptor, self.rules.get(descriptor.entity())?)))
             .flat_map(|(descriptor, rules)| rules.tables(descriptor))

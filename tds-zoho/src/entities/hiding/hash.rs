@@ -58,9 +58,7 @@ impl fmt::Debug for HashKey {
 
 fn is_hash(text: &str) -> bool {
     let digits = text.strip_prefix(PREFIX);
-    digits.is_some_and(|digits| {
-        digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ impl EntityRules {
     /// Returns the head table and the child tables that have hidden values.
     pub(super) fn tables(&self, descriptor: &'static Descriptor) -> Vec<RedactedTable> {
         let columns = |columns: &BTreeMap<&'static str, How>| {
-            let column = |(name, how): (&&'static str, &How)| RedactedColumn { name, hashed: *how == How::Hash };
+            let column =
+                |(name, how): (&&'static str, &How)| RedactedColumn { name, hashed: *how == How::Hash };
             columns.iter().map(column).collect()
         };
         let entity = descriptor.entity();
