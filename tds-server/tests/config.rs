@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use tds_server::config::{Config, ConfigErrors, DatabaseChoice, Environment, LogFormat, Need};
+use tds_zoho::entities::Catalogue;
 
 const COMPLETE: [(&str, &str); 4] = [
     ("ZOHO_CLIENT_ID", "1000.ID"),
@@ -263,6 +264,41 @@ fn a_server_guards_the_mirror_unless_it_is_told_otherwise() {
     }
     let wrong = refuses(Need::Serve, &set("no")).expect_err("neither on nor off").to_string();
     assert!(wrong.starts_with("TDS_WRITE_GUARD: found \"no\""), "{wrong}");
+}
+
+#[test]
+fn hidden_columns_and_the_age_of_bodies_are_read_and_wrong_ones_are_named() {
+    let day = Duration::from_secs(86_400);
+    assert_eq!(serve(&[]).privacy.payload_retention, 30 * day);
+    assert_eq!(serve(&[("TDS_RETENTION", "9d")]).privacy.payload_retention, 9 * day);
+    let both = [("TDS_RETENTION", "9d"), ("TDS_PAYLOAD_RETENTION", "2d")];
+    assert_eq!(serve(&both).privacy.payload_retention, 2 * day);
+    let hidden = |columns: &'static str| {
+        let key = ("ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+        let config =
+            read(Need::Database, &[("TDS_HIDE_COLUMNS", columns), key]).map_err(|error| error.to_string())?;
+        let catalogue = config.catalogue(&Catalogue::default()).map_err(|error| error.to_string())?;
+        Ok::<_, String>(catalogue.hidden_values().names().join(","))
+    };
+    let names = "customers.email=hash,credit-notes.notes,invoice_lines.description,products.cf_note";
+    let sorted = "credit_notes.notes,customers.email=hash,invoice_lines.description,products.cf_note";
+    assert_eq!(hidden(names).as_deref(), Ok(sorted));
+    for (columns, part) in [
+        ("customers", "found \"customers\"; accepted: TABLE.COLUMN or TABLE.COLUMN=hash"),
+        ("customers.email,customers.email=hash", "accepted: each column once"),
+        ("customer.email", "found \"customer.email\"; accepted: TABLE.COLUMN"),
+        ("customers.mail", "found \"customers.mail\"; accepted: of customers one of name,"),
+        ("stock.cf_note", "found \"stock.cf_note\"; accepted: TABLE.COLUMN"),
+    ] {
+        let error = hidden(columns).expect_err(columns);
+        assert!(error.starts_with("TDS_HIDE_COLUMNS: ") && error.contains(part), "{error}");
+    }
+    let without_key = read(Need::Database, &[("TDS_HIDE_COLUMNS", "customers.email=hash")]);
+    let error = without_key.expect_err("no key").to_string();
+    assert!(
+        error.starts_with("TDS_HIDE_COLUMNS: found \"customers.email=hash\" without ENCRYPTION_KEY"),
+        "{error}"
+    );
 }
 
 #[test]

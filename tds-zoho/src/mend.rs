@@ -60,6 +60,15 @@ pub(crate) fn unreadable(record: &Map<String, Value>) -> Option<(&str, &str)> {
 }
 
 /// Returns the id under `key` in a text that cannot be read as a whole.
+/// Removes the text of a record that could not be read, except the ids in it.
+pub(crate) fn forget_text(record: &mut Map<String, Value>) {
+    let Some((text, _)) = unreadable(record) else { return };
+    let keys = text.split('"').filter(|word| word.ends_with("_id"));
+    let id = |key: &str| Some((key.to_owned(), Value::from(find_id(text, key)?)));
+    let ids: Map<String, Value> = keys.filter_map(id).collect();
+    record.insert(UNREADABLE.to_owned(), Value::Object(ids).to_string().into());
+}
+
 fn find_id<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let (_, after) = text.split_once(&format!("\"{key}\""))?;
     let value = after.trim_start().strip_prefix(':')?.trim_start();

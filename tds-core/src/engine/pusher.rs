@@ -61,6 +61,8 @@ struct Pushing<'a> {
     handler: &'a PushHandler,
     push: &'a Push,
     item: &'a Claimed,
+    /// The columns of the record with values that the source does not get.
+    withheld: BTreeSet<String>,
 }
 
 /// What was updated.
@@ -89,8 +91,15 @@ impl EntityHandler for PushHandler {
         let Some(mut push) = self.outbox.load(self.writer.schema(), local_id).await? else {
             return Ok(Handled::Done(Outcome::Unchanged));
         };
+        let filled = |record: &LocalRecord| -> BTreeSet<String> {
+            let columns = record.fields.iter().filter(|(_, value)| !value.is_null());
+            columns.map(|(column, _)| column.clone()).collect()
+        };
+        let before = push.record.as_ref().map(filled).unwrap_or_default();
         push.record = push.record.map(|record| self.writer.visible(record));
-        Pushing { handler: self, push: &push, item }.run().await
+        let visible = push.record.as_ref().map(filled).unwrap_or_default();
+        let withheld = before.difference(&visible).cloned().collect();
+        Pushing { handler: self, push: &push, item, withheld }.run().await
     }
 }
 
@@ -284,11 +293,13 @@ impl Pushing<'_> {
         self.handler.writer.writable(column, exists) == Writable::Yes
     }
 
-    /// Returns a note about the changed columns and child tables that are not written because their values are hidden.
+    /// Returns a note about what changed and is not written because its values are hidden.
     fn hidden(&self) -> Option<String> {
         let writer = &self.handler.writer;
-        let changed = self.push.fields.iter().flatten().filter(|column| writer.hides(column));
-        let names: Vec<&str> = changed.map(String::as_str).collect();
+        let names: Vec<&str> = match &self.push.fields {
+            Some(fields) => fields.iter().filter(|name| writer.hides(name)).map(String::as_str).collect(),
+            None => self.withheld.iter().map(String::as_str).collect(),
+        };
         (!names.is_empty())
             .then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
     }

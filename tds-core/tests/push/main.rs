@@ -1,5 +1,6 @@
 //! Tests of the handler of pushes over the store in memory: what becomes of local changes, whatever happens on the way.
 
+mod hidden;
 mod remote;
 mod unanswered;
 

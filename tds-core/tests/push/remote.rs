@@ -27,6 +27,9 @@ pub(crate) static SCHEMA: MirrorSchema = MirrorSchema {
     children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
 };
 
+/// A column whose values the source keeps for itself.
+pub(crate) const HIDDEN: &str = "secret";
+
 /// What happens at the next write.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
@@ -104,6 +107,7 @@ impl Remote {
         let number = |value: &Value| value.as_i64().unwrap_or_default();
         let total: i64 = kept.lines.iter().map(|row| number(&row["quantity"]) * number(&row["rate"])).sum();
         let mut columns = kept.fields.clone();
+        columns.remove(HIDDEN);
         columns.insert("total".to_owned(), total.into());
         let lines: Vec<Value> = kept.lines.iter().cloned().map(Value::Object).collect();
         let record = RecordBuilder::new(&INVOICES, id).fields(Value::Object(columns)).children(LINES, lines);
@@ -194,7 +198,19 @@ impl RemoteWriter for Remote {
         &SCHEMA
     }
 
+    fn visible(&self, mut record: LocalRecord) -> LocalRecord {
+        record.fields.remove(HIDDEN);
+        record
+    }
+
+    fn hides(&self, column: &str) -> bool {
+        column == HIDDEN
+    }
+
     fn writable(&self, column: &str, _: bool) -> Writable {
+        if self.hides(column) {
+            return Writable::No("it is hidden".to_owned());
+        }
         if column == "total" { Writable::No("it follows from the lines".to_owned()) } else { Writable::Yes }
     }
 

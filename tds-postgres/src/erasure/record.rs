@@ -35,7 +35,8 @@ UPDATE tds_sync_records SET list_hash = NULL, detail_hash = NULL, volatile_hash 
  WHERE entity_type = $1 AND zoho_id = $2
 ";
 const ITEMS: [&str; 2] = [
-    "UPDATE tds_queue_live SET payload = NULL, shape = NULL, pushed = NULL, error_message = NULL
+    "UPDATE tds_queue_live SET payload = NULL, shape = NULL, pushed = NULL,
+       error_message = CASE WHEN entity_type = $1 AND zoho_entity_id = $2 THEN NULL ELSE error_message END
       WHERE entity_type = $1 AND zoho_entity_id = $2
          OR payload IS NOT NULL AND strpos(payload, $2) > 0",
     "UPDATE tds_run_kept SET payload = NULL, shape = NULL, pushed = NULL
@@ -84,10 +85,8 @@ pub(super) async fn erase(
         sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
     }
     if schema.head == Some("products") {
-        sqlx::query("DELETE FROM erp.product_images WHERE product_zoho_id = $1")
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
+        let delete = format!("DELETE FROM {} WHERE product_zoho_id = $1", quote::table("product_images"));
+        sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
     }
     for statement in ITEMS {
         counts.items += sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();

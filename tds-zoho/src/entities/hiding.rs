@@ -17,6 +17,7 @@ pub use self::{
     rules::{HideRule, How},
 };
 use super::Descriptor;
+use crate::mend;
 
 /// The hidden columns of a program. The default hides nothing. Clones share the rules.
 #[derive(Clone, Default)]
@@ -54,7 +55,12 @@ impl Hiding {
         descriptor: &Descriptor,
         record: &Map<String, Value>,
     ) -> Option<Map<String, Value>> {
-        let rules = self.rules.get(&descriptor.entity_of(record))?;
+        let mut rules = self.rules.get(&descriptor.entity_of(record));
+        // A record that could not be read does not show to which of the siblings it belongs.
+        if let (None, Some(_), Some(sibling)) = (rules, mend::unreadable(record), descriptor.sibling) {
+            rules = self.rules.get(sibling.entity);
+        }
+        let rules = rules?;
         let mut hidden = record.clone();
         walk::record(rules, self.key.as_ref(), &mut hidden);
         Some(hidden)

@@ -9,6 +9,9 @@ use crate::entities::{Catalogue, Descriptor};
 /// What is kept of a body that cannot be read while values are hidden: nobody knows where they are in it.
 const UNREADABLE: &[u8] = b"(a body that could not be read is not kept while columns are hidden)";
 
+/// The key of a value that has to be mended.
+const MENDED: &str = "mended";
+
 /// Returns the body as the inbox keeps it; `None` if nothing in it is hidden. `certain`: the body holds records of this
 /// entity type. Otherwise the values of every entity type are hidden in it.
 ///
@@ -33,7 +36,18 @@ pub fn kept_body(catalogue: &Catalogue, entity: &EntityType, body: &[u8], certai
     if object == before {
         return None;
     }
+    if read.is_mended {
+        mark(&mut object);
+    }
     Some(if read.is_pairs { form(&object) } else { Value::Object(object).to_string().into_bytes() })
+}
+
+/// Adds to a body what makes it mended again when it is read: a mended body does not stand for its record.
+fn mark(object: &mut Map<String, Value>) {
+    object.values_mut().filter_map(Value::as_object_mut).for_each(|inner| {
+        inner.insert(MENDED.to_owned(), "\0".into());
+    });
+    object.insert(MENDED.to_owned(), "\0".into());
 }
 
 /// Writes the pairs of a form.
@@ -91,8 +105,17 @@ mod tests {
             "nothing is hidden"
         );
         assert_eq!(kept(r#"{"bill_id":"7","phone":"123"}"#, "bills"), None, "bills name no customer");
+        // A body that had to be mended is one that has to be mended again, so it does not stand for its record.
+        let mended = kept(r#"{"contact":{"contact_id":"7","phone":"123","notes":NaN}}"#, "customers");
+        let mended = mended.expect("something is hidden");
+        let read = body::read(mended.as_bytes()).expect("it is read again");
+        assert!(read.is_mended && !mended.contains("123"), "{mended}");
         // Nobody knows where the value is in this one.
         let broken = kept("phone 123", "customers").expect("not kept");
+        assert!(
+            kept(r#"{"contacts":[{"contact_id":"7","phone":"123" "x"}]}"#, "customers")
+                .is_none_or(|it| !it.contains("123"))
+        );
         assert!(!broken.contains("123"), "{broken}");
         assert_eq!(kept(&broken, "customers"), None, "a second time changes nothing");
     }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{EntityRules, HashKey, How};
+use crate::mend;
 
 /// Shorter values are not searched for: a number such as 07 is a part of too much.
 const SHORTEST: usize = 6;
@@ -46,6 +47,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn object(&mut self, object: &mut Map<String, Value>) {
         let rules = self.rules;
+        // Nobody knows where in such a text the values are.
+        mend::forget_text(object);
         for (name, how) in &rules.deep {
             self.take(object, name, *how);
         }
@@ -130,17 +133,17 @@ impl Walk<'_> {
     /// Hides the found values where other keys repeat them.
     fn repeated(&self, object: &mut Map<String, Value>) {
         if !self.seen.is_empty() {
-            object.retain(|_, value| self.keep(value));
+            object.retain(|name, value| is_id(name) || self.keep(value));
         }
     }
 
-    /// Returns false for a text that contains a found value.
+    /// Returns false for a text that repeats a found value.
     fn keep(&self, value: &mut Value) -> bool {
         match value {
-            Value::Object(object) => object.retain(|_, value| self.keep(value)),
+            Value::Object(object) => object.retain(|name, value| is_id(name) || self.keep(value)),
             Value::Array(items) => items.retain_mut(|item| self.keep(item)),
             Value::String(text) => {
-                let Some((found, how)) = self.seen.iter().find(|(found, _)| text.contains(found)) else {
+                let Some((found, how)) = self.seen.iter().find(|(found, _)| has_word(text, found)) else {
                     return true;
                 };
                 match (how, self.key) {
@@ -152,4 +155,18 @@ impl Walk<'_> {
         }
         true
     }
+}
+
+/// Returns true for the key of an id, whose digits may look like those of a number by chance.
+fn is_id(name: &str) -> bool {
+    name.ends_with("_id") || name.ends_with("_ids")
+}
+
+/// Returns true if a text contains a value that is no part of a longer word or number.
+fn has_word(text: &str, value: &str) -> bool {
+    let ends = |character: Option<char>| character.is_none_or(|it| !it.is_alphanumeric());
+    text.match_indices(value).any(|(at, _)| {
+        let (before, after) = (text.get(..at), text.get(at + value.len()..));
+        ends(before.and_then(|it| it.chars().next_back())) && ends(after.and_then(|it| it.chars().next()))
+    })
 }
