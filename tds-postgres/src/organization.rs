@@ -71,7 +71,8 @@ impl PgStore {
             tx.commit().await?;
             Ok(claimed)
         };
-        let claimed = retry::repeat(retry::ALONE, claim).await.doing("claiming the schemas for the organization")?;
+        let claimed =
+            retry::repeat(retry::ALONE, claim).await.doing("claiming the schemas for the organization")?;
         claimed.map_err(|owner| self.of_another(&owner, &id))
     }
 

@@ -11,8 +11,8 @@ use tds_core::{
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
 use tds_postgres::{
-    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings,
-    WriteGuard, schema_script, testkit::TestDatabase,
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, Schemas,
+    StoreSettings, WriteGuard, schema_script, testkit::TestDatabase,
 };
 
 /// Creates the roles of a web API. Roles belong to the whole server, which other tests use at the same time.
@@ -306,7 +306,7 @@ async fn an_owner_that_may_not_create_roles_migrates_and_says_what_was_left_out(
 async fn the_printed_schema_is_what_migrate_would_make() {
     let test = TestDatabase::empty().await;
     let mut connection = test.database().pool().acquire().await.expect("a connection");
-    sqlx::raw_sql(AssertSqlSafe(schema_script(&MigrationSettings::default())))
+    sqlx::raw_sql(AssertSqlSafe(schema_script(&MigrationSettings::default(), &Schemas::default())))
         .execute(&mut *connection)
         .await
         .expect("a script");

@@ -12,7 +12,9 @@ use tds_core::{
     queue::{Outcome, Queue as _, QueueOperator as _},
     record::{Content, EntityType, Fields, Observed, Payload, Read, Record, RecordId, RecordKey, Shape},
 };
-use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, Schemas, StoreSettings, testkit::TestDatabase};
+use tds_postgres::{
+    Database, DatabaseConfig, PgMirror, PgStore, Schemas, StoreSettings, testkit::TestDatabase,
+};
 
 /// Connects as if a pooler were in between: the URL contains the flag.
 async fn flagged(test: &TestDatabase) -> Database {
@@ -125,8 +127,12 @@ async fn two_organizations_that_share_the_sessions_of_a_pooler_do_not_mix() {
     for ignored in ["extra_float_digits, options", "extra_float_digits"] {
         let bouncer = bouncer::Bouncer::start_with(test.url(), ignored, "").await;
         let url = format!("{}?sslmode=disable", bouncer.url());
-        let own = Schemas { engine: Some("tds_de".parse().expect("a name")), mirror: "erp_de".parse().expect("a name") };
-        let config = |schemas| DatabaseConfig { max_connections: 4, schemas, ..DatabaseConfig::new(url.clone()) };
+        let own = Schemas {
+            engine: Some("tds_de".parse().expect("a name")),
+            mirror: "erp_de".parse().expect("a name"),
+        };
+        let config =
+            |schemas| DatabaseConfig { max_connections: 4, schemas, ..DatabaseConfig::new(url.clone()) };
         let configs = [config(Schemas::default()), config(own)];
         let mut databases = Vec::new();
         for config in &configs {
@@ -141,7 +147,8 @@ async fn two_organizations_that_share_the_sessions_of_a_pooler_do_not_mix() {
             tokio::spawn(async move {
                 let id = i32::try_from(n).expect("small");
                 let schema = MirrorSchema { entity: entity.clone(), head: Some("products"), children: &[] };
-                let applied = PgMirror::new(database.clone()).apply(&schema, vec![read(&entity, id)]).await.pop();
+                let applied =
+                    PgMirror::new(database.clone()).apply(&schema, vec![read(&entity, id)]).await.pop();
                 applied.expect("one result").expect("stored");
                 let store = PgStore::new(database, StoreSettings::default());
                 let event = support::event(&n.to_string(), support::work(1, "{}"));

@@ -161,7 +161,9 @@ fn a_database_is_given_by_url_or_by_parts() {
 
 #[test]
 fn the_schemas_of_an_organization_are_two_names_of_schemas() {
-    let DatabaseChoice::Url(default) = &serve(&[("DATABASE_URL", "postgres://db/shop")]).database else { panic!() };
+    let DatabaseChoice::Url(default) = &serve(&[("DATABASE_URL", "postgres://db/shop")]).database else {
+        panic!()
+    };
     assert_eq!((default.schemas.engine.is_none(), default.schemas.mirror.as_str()), (true, "erp"));
     let names = [("DATABASE_URL", "postgres://db/shop"), ("TDS_SCHEMA", "Tds"), ("TDS_ERP_SCHEMA", "select")];
     let DatabaseChoice::Url(named) = &serve(&names).database else { panic!() };

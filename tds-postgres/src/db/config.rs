@@ -37,7 +37,12 @@ impl DatabaseConfig {
     /// Returns a configuration with ten connections that are named `tds`, and the default schemas.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 10, application_name: "tds".to_owned(), schemas: Schemas::default() }
+        Self {
+            url: url.into(),
+            max_connections: 10,
+            application_name: "tds".to_owned(),
+            schemas: Schemas::default(),
+        }
     }
 }
 

@@ -194,9 +194,14 @@ mod tests {
             for word in other {
                 rendered = rendered.replace(word, "");
             }
-            let is_word = |part: &str| part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|w| w == "erp");
-            let left: Vec<&str> =
-                rendered.lines().map(|line| line.split("--").next().unwrap_or("")).filter(|line| is_word(line)).collect();
+            let is_word = |part: &str| {
+                part.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|w| w == "erp")
+            };
+            let left: Vec<&str> = rendered
+                .lines()
+                .map(|line| line.split("--").next().unwrap_or(""))
+                .filter(|line| is_word(line))
+                .collect();
             assert_eq!(left, Vec::<&str>::new(), "{name}");
         }
     }

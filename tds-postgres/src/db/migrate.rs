@@ -416,7 +416,8 @@ pub fn schema_script(settings: &MigrationSettings<'_>, schemas: &Schemas) -> Str
         script.push_str("\n-- The columns of custom fields.\n\n");
         script.push_str(&custom_columns::script(settings.custom_columns));
     }
-    script.push_str("\n-- The search path of the functions that operators call.\n\nSELECT tds_keep_paths();\n");
+    script
+        .push_str("\n-- The search path of the functions that operators call.\n\nSELECT tds_keep_paths();\n");
     script.push_str("\n-- The views.\n\nSELECT tds_refresh_views('erp');\n");
     script.push_str("\n-- The triggers that capture local changes.\n\n");
     script.push_str(&capture::script(settings.write_guard));

@@ -108,7 +108,9 @@ fn wrong(schemas: &Schemas, found: &Found) -> Option<String> {
         return None;
     }
     if let Some((_, other)) = pairs().find(|pair| pair.0 == engine) {
-        return Some(format!("the mirror of the engine in \"{engine}\" is in \"{other}\", not in \"{mirror}\""));
+        return Some(format!(
+            "the mirror of the engine in \"{engine}\" is in \"{other}\", not in \"{mirror}\""
+        ));
     }
     if let Some((other, _)) = pairs().find(|pair| pair.1 == mirror) {
         return Some(format!(
@@ -116,10 +118,14 @@ fn wrong(schemas: &Schemas, found: &Found) -> Option<String> {
         ));
     }
     if pairs().any(|pair| pair.1 == engine) {
-        return Some(format!("\"{engine}\" is the mirror of another organization, so no engine can be there"));
+        return Some(format!(
+            "\"{engine}\" is the mirror of another organization, so no engine can be there"
+        ));
     }
     if found.is_engine || pairs().any(|pair| pair.0 == mirror) {
-        return Some(format!("\"{mirror}\" has the engine of another organization, so no mirror can be there"));
+        return Some(format!(
+            "\"{mirror}\" has the engine of another organization, so no mirror can be there"
+        ));
     }
     // Before the first migration with triggers, the catalogue knows no pairs.
     if found.is_mirror && !found.migrated && *schemas != Schemas::default() {

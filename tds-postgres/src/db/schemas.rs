@@ -194,8 +194,22 @@ mod tests {
             assert_eq!(name.parse::<SchemaName>().map(|name| name.to_string()), Ok(name.to_owned()));
         }
         for name in [
-            "", "1st", "a b", "a.b", "a\"b", "a'b", "a;b", "a$$b", "a%Ib", "a\\b", "ö", "pg_x", "PG_x", "a\0",
-            "information_schema", &"x".repeat(64),
+            "",
+            "1st",
+            "a b",
+            "a.b",
+            "a\"b",
+            "a'b",
+            "a;b",
+            "a$$b",
+            "a%Ib",
+            "a\\b",
+            "ö",
+            "pg_x",
+            "PG_x",
+            "a\0",
+            "information_schema",
+            &"x".repeat(64),
         ] {
             assert_eq!(name.parse::<SchemaName>(), Err(InvalidSchemaName), "{name:?}");
         }

@@ -18,7 +18,8 @@ fn schemas(engine: &str, mirror: &str) -> Schemas {
 }
 
 async fn connect(test: &TestDatabase, schemas: Schemas) -> tds_core::error::Result<Database> {
-    Database::connect(&DatabaseConfig { max_connections: 4, schemas, ..DatabaseConfig::new(test.url()) }).await
+    Database::connect(&DatabaseConfig { max_connections: 4, schemas, ..DatabaseConfig::new(test.url()) })
+        .await
 }
 
 /// A second organization beside the first one, whose schemas have the default names.
@@ -74,11 +75,13 @@ async fn objects(test: &TestDatabase, engine: &str, mirror: &str) -> Vec<String>
         text
     } else {
         let quoted = |name: &str| format!("\"{name}\"");
-        text.replace(&format!("_{mirror}\""), "\"").replace("\"tds_reader\"", "tds_reader").replace("\"tds_writer\"", "tds_writer")
+        text.replace(&format!("_{mirror}\""), "\"")
+            .replace("\"tds_reader\"", "tds_reader")
+            .replace("\"tds_writer\"", "tds_writer")
             .replace(&format!("tds_reader_{mirror}"), "tds_reader")
             .replace(&format!("tds_writer_{mirror}"), "tds_writer")
             .replace(&format!("'remote {mirror}'"), "'remote erp'")
-            .replace(&format!("'{mirror}.", ), "'erp.")
+            .replace(&format!("'{mirror}.",), "'erp.")
             .replace(&format!("' {engine}."), "' public.")
             .replace(&format!("'{engine}."), "'public.")
             .replace(&quoted(engine), "public")
@@ -116,8 +119,13 @@ async fn a_second_organization_has_the_same_objects_under_its_own_names_and_the_
     assert_eq!(text(&test, sums).await, "true");
 
     // The members of one group role see nothing of the other organization.
-    let may = |role: &str, table: &str| format!("SELECT has_schema_privilege('{role}', split_part('{table}', '.', 1), 'USAGE')::text
-      || has_table_privilege('{role}', '{}', 'SELECT')", table.replace("select", "\"select\""));
+    let may = |role: &str, table: &str| {
+        format!(
+            "SELECT has_schema_privilege('{role}', split_part('{table}', '.', 1), 'USAGE')::text
+      || has_table_privilege('{role}', '{}', 'SELECT')",
+            table.replace("select", "\"select\"")
+        )
+    };
     for (role, table, expected) in [
         ("tds_reader", "erp.invoices", "truetrue"),
         ("tds_writer", "erp.invoices", "truetrue"),
@@ -137,7 +145,9 @@ async fn a_second_organization_has_the_same_objects_under_its_own_names_and_the_
 async fn schemas_that_do_not_belong_together_are_refused_before_anything_is_written() {
     let test = TestDatabase::new().await;
     assert!(refused(&test, Some("tds_de"), "erp").await.contains("belongs to the engine in \"public\""));
-    assert!(refused(&test, None, "erp_de").await.contains("the mirror of the engine in \"public\" is in \"erp\""));
+    assert!(
+        refused(&test, None, "erp_de").await.contains("the mirror of the engine in \"public\" is in \"erp\"")
+    );
     assert!(refused(&test, Some("erp"), "erp_de").await.contains("\"erp\" is the mirror of another"));
     assert!(refused(&test, Some("tds_de"), "public").await.contains("\"public\" has the engine of another"));
     assert!(refused(&test, None, "public").await.contains("both are \"public\""));
@@ -162,7 +172,8 @@ async fn schemas_that_do_not_belong_together_are_refused_before_anything_is_writ
         assert_eq!(error.hint(), Some(&Hint::Settings(&["engine_schema", "mirror_schema"])));
     }
     // A database of an older version knows its organization from the source.
-    test.execute("DELETE FROM tds_shared_states; INSERT INTO erp.organization (zoho_id) VALUES ('444')").await;
+    test.execute("DELETE FROM tds_shared_states; INSERT INTO erp.organization (zoho_id) VALUES ('444')")
+        .await;
     assert!(store.claim_organization("222").await.expect_err("refused").to_string().contains("444"));
     store.claim_organization("444").await.expect("its own");
     store.shutdown().await;
@@ -245,8 +256,8 @@ async fn one_transaction_that_changes_both_mirrors_is_captured_in_both() {
 async fn locks_channels_and_statements_of_operators_stay_in_their_organization() {
     let test = TestDatabase::new().await;
     let second = beside(&test).await;
-    let [one, two] =
-        [test.database().clone(), second.clone()].map(|database| PgStore::new(database, StoreSettings::default()));
+    let [one, two] = [test.database().clone(), second.clone()]
+        .map(|database| PgStore::new(database, StoreSettings::default()));
     for n in ["1", "2"] {
         one.accept(event(n, work(1, "{}"))).await.expect("accepted");
         two.accept(event(n, work(1, "{}"))).await.expect("accepted");
@@ -258,13 +269,17 @@ async fn locks_channels_and_statements_of_operators_stay_in_their_organization()
     };
     assert_eq!(counts().await, [2, 0]);
     two.accept(event("3", work(1, "{}"))).await.expect("accepted");
-    test.execute("BEGIN; SET LOCAL search_path = \"Tds_DE\"; DELETE FROM public.tds_sync_queue; COMMIT").await;
+    test.execute("BEGIN; SET LOCAL search_path = \"Tds_DE\"; DELETE FROM public.tds_sync_queue; COMMIT")
+        .await;
     assert_eq!(counts().await, [0, 1]);
 
     // A transaction of a program in the first mirror keeps the modes of the first organization only.
     test.execute("INSERT INTO tds_modes (entity_type, mode) VALUES ('products', 'bidirectional')").await;
     let mut program = test.database().pool().begin().await.expect("begins");
-    sqlx::raw_sql("INSERT INTO erp.products (name) VALUES ('New')").execute(&mut *program).await.expect("inserted");
+    sqlx::raw_sql("INSERT INTO erp.products (name) VALUES ('New')")
+        .execute(&mut *program)
+        .await
+        .expect("inserted");
     let locked = "SELECT pg_try_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext('products'))";
     let free = async |database: &Database| -> bool {
         sqlx::query_scalar(locked).fetch_one(database).await.expect("answers")
@@ -299,7 +314,10 @@ async fn an_organization_is_printed_renamed_and_removed_without_the_other() {
     let left = "SELECT count(*)::text FROM pg_proc p WHERE p.pronamespace = '\"Tds_DE\"'::regnamespace
       AND (prosrc ~ '\"select\"' OR prosrc ~ 'remote select')";
     assert_eq!(text(&test, left).await, "0");
-    sqlx::raw_sql("INSERT INTO erp_de.organization (zoho_id) VALUES ('7')").execute(&renamed).await.expect("a row");
+    sqlx::raw_sql("INSERT INTO erp_de.organization (zoho_id) VALUES ('7')")
+        .execute(&renamed)
+        .await
+        .expect("a row");
     renamed.close().await;
     second.close().await;
 

@@ -90,7 +90,8 @@ fn schema_name(reader: &mut Reader<'_>, variable: &str) -> Option<SchemaName> {
     let text = reader.text(variable)?;
     let name = text.parse();
     if name.is_err() {
-        const ACCEPTED: &str = "1 to 63 letters, digits or underscores, the first no digit, and no name of PostgreSQL (pg_…)";
+        const ACCEPTED: &str =
+            "1 to 63 letters, digits or underscores, the first no digit, and no name of PostgreSQL (pg_…)";
         reader.error(variable, format!("\"{text}\""), ACCEPTED);
     }
     name.ok()

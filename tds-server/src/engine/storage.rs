@@ -35,7 +35,8 @@ impl Storage {
                 let cluster = EmbeddedCluster::start(&cluster_config(place)).await?;
                 let max_connections = place.max_connections;
                 let schemas = place.schemas.clone();
-                let config = DatabaseConfig { max_connections, schemas, ..DatabaseConfig::new(cluster.url()) };
+                let config =
+                    DatabaseConfig { max_connections, schemas, ..DatabaseConfig::new(cluster.url()) };
                 Ok(Self::connect(&config, settings, Some(cluster)).await?)
             }
         }
