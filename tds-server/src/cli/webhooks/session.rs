@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::Url;
-use tds_core::clock::SystemClock;
+use tds_core::clock::{Clock as _, SystemClock};
 use tds_zoho::{
     ZohoClient,
     rules::{Destination, Pace},
@@ -133,7 +133,7 @@ impl Session {
     pub(super) async fn refused(&self) -> Vec<(String, RefusedOf)> {
         let Some(storage) = &self.storage else { return Vec::new() };
         let known = Kept::refused(&storage.store).await.unwrap_or_default();
-        let since = (time::OffsetDateTime::now_utc() - LATELY).unix_timestamp();
+        let since = (SystemClock.now() - LATELY).unix_timestamp();
         let recent = |(path, mut of): (String, RefusedOf)| {
             if of.unsigned_at < since {
                 of.unsigned = 0;
