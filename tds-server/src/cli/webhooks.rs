@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tds_core::queue::Lane;
 use tds_zoho::{
     entities::Api,
-    rules::{Destination, Pace, Plan, Registered, StepOutcome, Target, Unreadable},
+    rules::{Destination, Deviation, Other, Pace, Plan, Registered, Step, StepOutcome, Target, Unreadable},
 };
 
 use self::session::Session;
@@ -262,17 +262,29 @@ fn product(api: Api) -> &'static str {
     }
 }
 
+const STEPS: &[Column<Step>] = &[
+    ("STEP", |step| step.action().to_owned()),
+    ("NAME", |step| step.name.clone()),
+    ("WHY", |step| step.reason.to_owned()),
+];
+
+const OTHERS: &[Column<Other>] = &[
+    ("WEBHOOK OF OTHERS (left alone)", |other| other.name.clone()),
+    ("URL", |other| output::or_dash(other.url.as_deref())),
+];
+
+const FINDINGS: &[Column<Deviation>] = &[
+    ("FINDING", |one| one.kind.as_str().to_owned()),
+    ("NAME", |one| one.name.clone()),
+    ("DETAIL", |one| one.text.clone()),
+];
+
 fn print_steps(look: &Look) -> CommandResult {
     let steps: Vec<_> = look.plans.iter().flat_map(|plan| &plan.steps).cloned().collect();
     if steps.is_empty() {
         return if look.plans.is_empty() { Ok(()) } else { output::data("nothing would be changed") };
     }
-    const COLUMNS: &[Column<tds_zoho::rules::Step>] = &[
-        ("STEP", |step| step.action().to_owned()),
-        ("NAME", |step| step.name.clone()),
-        ("WHY", |step| step.reason.to_owned()),
-    ];
-    output::data(&output::table(COLUMNS, &steps))
+    output::data(&output::table(STEPS, &steps))
 }
 
 fn print_others(look: &Look) -> CommandResult {
@@ -280,25 +292,16 @@ fn print_others(look: &Look) -> CommandResult {
     if others.is_empty() {
         return Ok(());
     }
-    const COLUMNS: &[Column<tds_zoho::rules::Other>] = &[
-        ("WEBHOOK OF OTHERS (left alone)", |other| other.name.clone()),
-        ("URL", |other| output::or_dash(other.url.as_deref())),
-    ];
-    output::data(&output::table(COLUMNS, &others))
+    output::data(&output::table(OTHERS, &others))
 }
 
 fn print_status(look: &Look, refused: &[(String, RefusedOf)]) -> CommandResult {
-    const COLUMNS: &[Column<tds_zoho::rules::Deviation>] = &[
-        ("FINDING", |one| one.kind.as_str().to_owned()),
-        ("NAME", |one| one.name.clone()),
-        ("DETAIL", |one| one.text.clone()),
-    ];
     let deviations: Vec<_> = look.deviations().cloned().collect();
     let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
     if deviations.is_empty() && !look.plans.is_empty() {
         output::data(&format!("{webhooks} webhooks and rules are registered for {}", look.base))?;
     } else if !deviations.is_empty() {
-        output::data(&output::table(COLUMNS, &deviations))?;
+        output::data(&output::table(FINDINGS, &deviations))?;
     }
     for (path, of) in refused {
         output::data(&format!(

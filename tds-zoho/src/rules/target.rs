@@ -1,7 +1,7 @@
 //! What should be registered.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::{facts::RuleModules, trigger::Trigger};
@@ -81,7 +81,7 @@ impl Destination {
     /// Returns the values that no message may repeat.
     pub(super) fn secrets(&self) -> Vec<&str> {
         let secrets = std::iter::once(&self.secret).chain(&self.key);
-        secrets.map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()).collect()
+        secrets.map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()).collect()
     }
 
     /// Returns the mark of a webhook with this URL: it differs for every URL, secret and key.
@@ -89,7 +89,7 @@ impl Destination {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes()) else {
             return "0".repeat(MARK_BYTES * 2);
         };
-        let key = self.key.as_ref().map(|key| key.expose_secret()).unwrap_or_default();
+        let key = self.key.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
         // The first part keeps a mark from being the signature of any delivery.
         for part in ["mark of a registered webhook", url, key] {
             mac.update(part.as_bytes());

@@ -1,6 +1,6 @@
 //! Takes the steps of a plan.
 
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tds_core::{
     error::{Error, Result},
@@ -99,7 +99,7 @@ fn call(
     let (resource, method, path, body) = match &step.kind {
         StepKind::CreateWebhook { module, url } => {
             let Destination { secret, key, .. } = destination?;
-            let key = key.as_ref().map(|key| key.expose_secret());
+            let key = key.as_ref().map(ExposeSecret::expose_secret);
             let body = facts::webhook_body(&step.name, module, url, secret.expose_secret(), key);
             (&WEBHOOKS, Method::Post, String::new(), Some(body))
         }

@@ -59,7 +59,7 @@ impl Kept {
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn load(store: &PgStore) -> Result<Self> {
-        read(store.load(RULES).await?.text)
+        Ok(read(store.load(RULES).await?.text))
     }
 
     /// Keeps what a look at the webhooks of a base URL found. If `registers` is true, later looks are at this base URL too.
@@ -89,7 +89,7 @@ impl Kept {
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn refused(store: &PgStore) -> Result<Refused> {
-        read(store.load(REFUSED).await?.text)
+        Ok(read(store.load(REFUSED).await?.text))
     }
 
     /// Adds refused deliveries.
@@ -117,8 +117,8 @@ impl RefusedOf {
 }
 
 /// Reads a document. One of another version of the program, which cannot be read, counts as empty.
-fn read<S: Default + DeserializeOwned>(text: Option<String>) -> Result<S> {
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+fn read<S: Default + DeserializeOwned>(text: Option<String>) -> S {
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 async fn change<S: Default + Serialize + DeserializeOwned + Send>(
@@ -128,7 +128,7 @@ async fn change<S: Default + Serialize + DeserializeOwned + Send>(
 ) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let document = store.load(name).await?;
-        let mut state: S = read(document.text)?;
+        let mut state: S = read(document.text);
         change(&mut state, document.now);
         let text = serde_json::to_string(&state)
             .map_err(|error| Error::internal(format!("{name} cannot be written")).with_source(error))?;

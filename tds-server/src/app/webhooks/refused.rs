@@ -24,11 +24,7 @@ impl Counted {
         } else {
             RefusedOf { unsigned: one, unsigned_at: at, ..RefusedOf::default() }
         };
-        let mut counted = lock(&self.0);
-        match counted.get_mut(entity) {
-            Some(of) => of.add(&more),
-            None => drop(counted.insert(entity.to_owned(), more)),
-        }
+        lock(&self.0).entry(entity.to_owned()).or_default().add(&more);
     }
 
     /// Stores the counts once a minute and at the end.
