@@ -39,7 +39,7 @@ async fn several_processes_may_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn a_schema_from_the_future_is_refused_with_both_versions() {
+async fn a_schema_from_the_future_is_refused_with_both_versions_unless_it_supports_this_program() {
     let test = TestDatabase::new().await;
     sqlx::query("INSERT INTO _sqlx_migrations VALUES (990001, 'later', now(), true, '\\x00', 0)")
         .execute(test.database())
@@ -47,6 +47,10 @@ async fn a_schema_from_the_future_is_refused_with_both_versions() {
         .expect("inserts");
     let status = test.database().schema().await.expect("readable");
     assert!(status.verdict == SchemaVerdict::Newer);
+    let report = test.database().migrate().await.expect("the newer schema supports this program");
+    assert!(report.applied.is_empty() && report.to == 990_001, "{report:?}");
+    assert!(report.notes.iter().any(|note| note.contains("a newer program")), "{report:?}");
+    test.execute("UPDATE tds_oldest_program SET schema_version = 990001").await;
     let error = test.database().migrate().await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();

@@ -48,7 +48,7 @@ async fn two_servers_do_everything_through_a_pooler_with_fifteen_connections() {
     }
     replicas[0].done(&program, &["bulk-sync", "--mode", "full"]).await;
     replicas[0].done(&program, &["mode", "set", "customers", "bidirectional"]).await;
-    let load = Load::start(&zoho, &replicas, &[]);
+    let load = Load::start(&zoho, &replicas, &[], false);
     load.accepted_by(&[0, 1], 60).await;
     database
         .execute("INSERT INTO erp.customers (name, currency_code) VALUES ('Behind a pooler', 'IQD')")

@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     process::{PATIENCE, until},
     records,
-    shop::signature,
+    shop::{TOKEN, signature},
 };
 
 /// The pause of a sender between two webhooks.
@@ -91,6 +91,14 @@ impl Replica {
         out
     }
 
+    /// Starts a bulk sync by the API of the server.
+    pub(crate) async fn sync(&self, body: &Value) {
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let url = format!("http://{}/api/zoho/bulk-sync", self.address);
+        let answer = client.post(url).bearer_auth(TOKEN).json(body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
+    }
+
     /// Returns the errors in the log of this server and its predecessors at the address.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.said("ERROR")
@@ -116,9 +124,11 @@ pub(crate) struct Proxy {
     next: AtomicUsize,
     /// The webhooks that each server accepted.
     accepted: [AtomicU64; 2],
-    /// The connections that could not be made.
+    /// The webhooks that went to the next server.
     passed_on: AtomicU64,
     refused: Mutex<Vec<String>>,
+    /// As with `non_idempotent`: a webhook whose connection broke goes to the next server, too.
+    repeats: bool,
 }
 
 impl Proxy {
@@ -135,7 +145,7 @@ impl Proxy {
                     return;
                 }
                 Ok(answer) => format!("{}: {:?}", answer.status(), answer.text().await),
-                Err(error) if error.is_connect() => {
+                Err(error) if error.is_connect() || self.repeats => {
                     self.passed_on.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
@@ -163,13 +173,19 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(zoho: &FakeZoho, replicas: &[Replica; 2], invoices: &[String]) -> Self {
+    pub(crate) fn start(
+        zoho: &FakeZoho,
+        replicas: &[Replica; 2],
+        invoices: &[String],
+        repeats: bool,
+    ) -> Self {
         let proxy = Arc::new(Proxy {
             servers: [replicas[0].address, replicas[1].address],
             next: AtomicUsize::new(0),
             accepted: Default::default(),
             passed_on: AtomicU64::new(0),
             refused: Mutex::default(),
+            repeats,
         });
         let mut load = Self { proxy, stop: Arc::default(), items: Arc::default(), senders: Vec::new() };
         for sender in 0..SENDERS {

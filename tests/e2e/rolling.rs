@@ -20,7 +20,7 @@ async fn servers_that_are_replaced_in_turn_refuse_no_webhook_and_lose_none() {
     for replica in &replicas {
         replica.start(&program()).await;
     }
-    let load = Load::start(&zoho, &replicas, &[]);
+    let load = Load::start(&zoho, &replicas, &[], false);
     for _ in 0..ROUNDS {
         for replica in &replicas {
             load.accepted_by(&[0, 1], 20).await;

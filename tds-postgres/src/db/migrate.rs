@@ -28,6 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
+/// The oldest version of the schema whose programs work on the present one. A migration that takes away what they use raises
+/// the number.
+const OLDEST_PROGRAM: i64 = 22;
+
+const SUPPORT: &str = "
+INSERT INTO tds_oldest_program AS o (schema_version) VALUES ($1)
+ON CONFLICT (id) DO UPDATE SET schema_version = excluded.schema_version WHERE o.schema_version < excluded.schema_version
+";
+
 /// How many times a migration is tried before a deadlock makes it fail.
 const ATTEMPTS: u32 = 5;
 
@@ -149,7 +158,7 @@ impl Database {
     /// before it.
     ///
     /// # Errors
-    /// `Config` if the schema is newer than this program, if an applied migration or further migration differs
+    /// `Config` if the schema is that of a newer program and does not support this one, if an applied migration or further migration differs
     /// from the one this program contains, if a reader does not exist, or if a column of a custom field cannot
     /// be made. `Unauthorized`, with the missing GRANT, if the role lacks privileges. `Unavailable` if a column
     /// of a custom field is to be made and another session uses the table. Otherwise the database's own errors. After
@@ -203,6 +212,9 @@ impl Database {
         let known: Vec<(i64, Vec<u8>)> = sqlx::query_as(known).fetch_all(&mut tx).await.map_err(doing)?;
         let known: BTreeMap<i64, Vec<u8>> = known.into_iter().collect();
         let from = known.keys().next_back().copied().unwrap_or(0);
+        if is_supported(&mut tx, &known).await? {
+            return Ok(self.newer(from));
+        }
         refuse_unknown(&known)?;
         let mut applied = Vec::new();
         for migration in MIGRATOR.iter() {
@@ -231,6 +243,7 @@ impl Database {
                 Further::Changed => return Err(changed(migration.name).into()),
             }
         }
+        sqlx::query(SUPPORT).bind(OLDEST_PROGRAM).execute(&mut tx).await.map_err(doing)?;
         let mut notes = derive(&mut tx, settings).await?;
         notes.extend(restored(&mut tx, settings.restored).await?);
         notes.extend(close(&mut tx, settings.readers).await?);
@@ -244,6 +257,24 @@ impl Database {
             further: also,
             notes,
         })
+    }
+
+    /// Returns the report of a program on the schema of a newer one, on which it works.
+    fn newer(&self, version: i64) -> MigrationReport {
+        let note = format!(
+            "the schema has version {version}, that of a newer program; this program (version {}) works on it, and \
+             changes nothing",
+            expected()
+        );
+        MigrationReport {
+            target: self.target().to_owned(),
+            from: version,
+            to: version,
+            applied: Vec::new(),
+            functions: Vec::new(),
+            further: Vec::new(),
+            notes: vec![note],
+        }
     }
 
     /// Returns the status of the schema relative to this program. The call changes nothing.
@@ -292,6 +323,22 @@ fn expected() -> i64 {
 /// Returns true if the table of the schema versions exists.
 async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
+}
+
+/// Returns true if a newer program migrated the database, and its schema keeps this program working: then everything of
+/// this program is there, and nothing is to be done.
+async fn is_supported(tx: &mut Tx, known: &BTreeMap<i64, Vec<u8>>) -> Result<bool, Step> {
+    let doing = |error| Step::of(error, "looking for the programs that the schema supports");
+    let is_known = |version: i64, checksum: &[u8]| known.get(&version).is_some_and(|known| known == checksum);
+    let has_all = MIGRATOR.iter().all(|migration| is_known(migration.version, &migration.checksum));
+    let others = || known.keys().filter(|version| !MIGRATOR.version_exists(**version));
+    if !has_all || others().next().is_none() || others().any(|version| *version <= expected()) {
+        return Ok(false);
+    }
+    // A program with this schema has the table.
+    let oldest = sqlx::query_scalar("SELECT schema_version FROM tds_oldest_program").fetch_optional(tx).await;
+    let oldest: Option<i64> = oldest.map_err(doing)?;
+    Ok(oldest.is_some_and(|oldest| oldest <= expected()))
 }
 
 fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {
@@ -442,6 +489,7 @@ pub fn schema_script(settings: &MigrationSettings<'_>, schemas: &Schemas) -> Str
             literal(description)
         ));
     }
+    script.push_str(&format!("INSERT INTO tds_oldest_program (schema_version) VALUES ({OLDEST_PROGRAM});\n"));
     script.push_str(&functions::script(schemas));
     if !settings.custom_columns.is_empty() {
         script.push_str("\n-- The columns of custom fields.\n\n");

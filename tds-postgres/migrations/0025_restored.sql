@@ -10,3 +10,10 @@ CREATE TABLE tds_database_identity (
   outbox_oid oid NOT NULL,
   noticed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- The oldest version of the schema whose programs work on this one. Such a program may start here, so that an upgrade can
+-- be taken back.
+CREATE TABLE tds_oldest_program (
+  id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+  schema_version bigint NOT NULL
+);
