@@ -31,7 +31,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// The writers of the mirror take the same lock, shared.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('tds_modes'), hashtext($1))";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext($1))";
 
 const KNOWN: &str = "
 SELECT EXISTS (SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2)
