@@ -60,7 +60,10 @@ impl Session {
                 ZohoClient::shared(zoho, clock, store.clone(), store)
             }
             None => {
-                output::talk(&format!("the limits of Zoho are not shared with other processes: {trouble}"));
+                output::talk(&output::clean(&format!(
+                    "{trouble}. The command works without a database: it does not share the limits of Zoho with other \
+                     processes, and servers do not learn its result"
+                )));
                 ZohoClient::new(zoho, clock)
             }
         };
