@@ -78,6 +78,14 @@ impl Database {
         if known.as_deref() == Some(&rules) {
             return Ok(0);
         }
+        if let Some(before) = known.filter(|known| !known.is_empty()) {
+            // A process with another configuration by mistake would store what the others hide.
+            tracing::warn!(
+                before,
+                now = rules,
+                "this process hides other columns than the one that started before it"
+            );
+        }
         let mut changed = 0;
         if !rules.is_empty() {
             for table in redaction.tables() {

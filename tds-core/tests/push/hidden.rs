@@ -8,7 +8,7 @@ use crate::{Desk, remote::HIDDEN};
 #[tokio::test]
 async fn a_hidden_column_is_neither_written_nor_refused_and_its_change_is_noted() {
     let desk = Desk::new(Mode::Bidirectional, ConflictPolicy::Manual).await;
-    let id = desk.insert(json!({"number": "A-1", HIDDEN: "mine"}), &[]);
+    let id = desk.insert(json!({"number": "A-1", "notes": "open", HIDDEN: "mine"}), &[]);
     desk.rest().await;
     desk.remote.edit("remote 1", json!({HIDDEN: "theirs"}));
     desk.change(id, json!({HIDDEN: "mine again"}));
