@@ -82,7 +82,7 @@ impl<'a> Organization<'a> {
         let schedules = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"];
         let schedules = schedules.map(|name| format!("TDS_{name}_EVERY"));
         let mut settings: Vec<(&str, &str)> = schedules.iter().map(|name| (name.as_str(), "off")).collect();
-        settings.extend([("TDS_DERIVED_WAIT", "100ms"), ("TDS_WRITE_GUARD", "on")]);
+        settings.push(("TDS_WRITE_GUARD", "on"));
         settings.extend(more);
         let server = Process::start(&zoho, database, &settings).await;
         let (engine, mirror) = if more.is_empty() { ("public", "erp") } else { ("\"Tds_B\"", "\"erp_B\"") };
