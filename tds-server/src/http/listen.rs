@@ -24,7 +24,7 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_CONNECTIONS: u32 = 1_024;
 /// The time after the last connection was accepted in which requests that are on their way still arrive. Connections on
 /// which nothing arrived yet are closed afterwards.
-const ON_THE_WAY: Duration = Duration::from_millis(200);
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// The time that requests have to finish after the shutdown signal. The whole process has ten seconds.
 const DRAIN_TIME: Duration = Duration::from_secs(7);
 
