@@ -87,6 +87,7 @@ async fn objects(test: &TestDatabase, engine: &str, mirror: &str) -> Vec<String>
             .replace(&format!("tds_reader_{mirror}"), "tds_reader")
             .replace(&format!("tds_writer_{mirror}"), "tds_writer")
             .replace(&format!("'remote {mirror}'"), "'remote erp'")
+            .replace(&format!("\"remote {mirror}\""), "\"remote erp\"")
             .replace(&format!("'{mirror}.",), "'erp.")
             .replace(&format!("' {engine}."), "' public.")
             .replace(&format!("'{engine}."), "'public.")
