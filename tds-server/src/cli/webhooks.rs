@@ -3,8 +3,13 @@
 mod clicks;
 mod session;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
-use tds_core::queue::Lane;
+use tds_core::{
+    error::{Error, ErrorKind},
+    queue::Lane,
+};
 use tds_zoho::{
     entities::Api,
     rules::{Destination, Deviation, Other, Pace, Plan, Registered, Step, StepOutcome, Target, Unreadable},
@@ -20,8 +25,14 @@ use super::{
 use crate::{
     app::rules::{Look, RefusedOf, removal},
     entities::Entities,
+    hint::command,
     http::dto,
 };
+
+/// How often an install continues by itself after something did not answer.
+const ATTEMPTS: u32 = 3;
+/// The pause before that.
+const PAUSE: Duration = Duration::from_secs(2);
 
 const SETTINGS: [&[Setting]; 5] = [WEBHOOK, RULES, ENTITIES, ZOHO, DATABASE];
 
@@ -114,10 +125,23 @@ impl LookArgs {
 
     async fn install(self, session: &Session) -> CommandResult {
         let mut pace = session.pace();
-        let (look, destination) = self.look(session, &mut pace).await?;
+        let (mut look, destination) = self.look(session, &mut pace).await?;
         let mut refused = 0;
-        for plan in &look.plans {
-            refused += take(session, plan, Some(&destination), &mut pace).await?;
+        for attempt in 1.. {
+            match take_all(session, &look.plans, Some(&destination), &mut pace).await {
+                Ok(number) => {
+                    refused = number;
+                    break;
+                }
+                // Another look shows what Zoho did, so going on is safe whatever the interrupted call did.
+                Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => {
+                    output::talk(&output::clean(&format!("{}; continuing", error.explain(command))));
+                    tokio::time::sleep(PAUSE).await;
+                    pace = session.pace();
+                    look = session.rules.look(&session.zoho, &destination, Lane::Operator, &mut pace).await?;
+                }
+                Err(error) => return Err(interrupted(&error)),
+            }
         }
         let changed: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
         // Zoho may have done less than it said, so the result is what it shows now.
@@ -205,10 +229,8 @@ impl RemoveArgs {
             let question = format!("Delete {steps} webhooks and rules of TDS in Zoho?");
             output::confirm(&question, self.yes)?;
         }
-        let mut refused = 0;
-        for plan in &plans {
-            refused += take(session, plan, None, &mut pace).await?;
-        }
+        let refused =
+            take_all(session, &plans, None, &mut pace).await.map_err(|error| interrupted(&error))?;
         if refused > 0 || is_unreadable {
             return Err(Failure::failed(
                 "not everything could be deleted; the rest is in Zoho under Settings → Automation",
@@ -219,33 +241,32 @@ impl RemoveArgs {
     }
 }
 
-/// Takes the steps of a plan. Returns how many Zoho refused.
-async fn take(
+/// Takes the steps of the plans. Returns how many Zoho refused.
+async fn take_all(
     session: &Session,
-    plan: &Plan,
+    plans: &[Plan],
     destination: Option<&Destination>,
     pace: &mut Pace,
-) -> CommandResult<usize> {
+) -> Result<usize, Error> {
     let mut refused = 0;
-    for step in &plan.steps {
-        let outcome = session.zoho.register(plan.api, step, destination, pace).await.map_err(|error| {
-            Failure::failed(format!(
-                "{} {:?}: {}; run the command again, it continues from what Zoho then shows",
-                step.action(),
-                step.name,
-                error.explain(crate::hint::command)
-            ))
-        })?;
-        match outcome {
-            StepOutcome::Done => output::talk(&format!("{} {:?}: done", step.action(), step.name)),
-            StepOutcome::Skipped => output::talk(&format!("{} {:?}: not tried", step.action(), step.name)),
+    for (api, step) in plans.iter().flat_map(|plan| plan.steps.iter().map(|step| (plan.api, step))) {
+        let name = format!("{} {:?}", step.action(), step.name);
+        let taken = session.zoho.register(api, step, destination, pace).await;
+        match taken.map_err(|error| error.context(&name))? {
+            StepOutcome::Done => output::talk(&format!("{name}: done")),
+            StepOutcome::Skipped => output::talk(&format!("{name}: not tried")),
             StepOutcome::Refused(reason) => {
                 refused += 1;
-                output::talk(&output::clean(&format!("{} {:?}: {reason}", step.action(), step.name)));
+                output::talk(&output::clean(&format!("{name}: {reason}")));
             }
         }
     }
     Ok(refused)
+}
+
+fn interrupted(error: &Error) -> Failure {
+    let reason = error.explain(command);
+    Failure::failed(format!("{reason}; run the command again, it continues from what Zoho then shows"))
 }
 
 /// Returns the targets that are not registered.
