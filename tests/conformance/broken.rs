@@ -78,7 +78,7 @@ fn an_inbox_that_does_not_know_deliveries_again_is_noticed() {
         ("inbox", "a_delivery_that_is_there_already_changes_nothing_and_queues_nothing"),
         ("inbox", "one_delivery_accepted_many_times_at_once_is_stored_once"),
     ];
-    check(inbox::forgets_deliveries, &right, &["inbox", "history"]);
+    check(inbox::forgets_deliveries, &right, &["inbox", "history", "operator"]);
 }
 
 #[test]
