@@ -98,14 +98,14 @@ async fn a_restored_dump_is_brought_level_and_nothing_that_was_pushed_since_is_c
     let body = json!({"entity_type": "all", "mode": "full"});
     let (status, answer) = shop.server.post("/api/zoho/bulk-sync", body).await;
     assert_eq!(status, 202, "{answer}");
-    for run in answer["runs"].as_array().expect("runs") {
-        shop.server.run_ended(run["id"].as_i64().expect("an id")).await;
-    }
     until("what waits is found in Zoho", async || {
         shop.database.execute(HURRY).await;
         shop.count(WAITING).await == 0
     })
     .await;
+    for run in answer["runs"].as_array().expect("runs") {
+        shop.server.run_ended(run["id"].as_i64().expect("an id")).await;
+    }
     shop.arrived("after the restore").await;
     assert_eq!(counts(&shop), present, "records were created twice");
     for kind in &KINDS {

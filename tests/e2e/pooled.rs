@@ -12,7 +12,7 @@ use tds_zoho::testkit::{
 use self::bouncer::Bouncer;
 use crate::{
     process::{count, until, until_count},
-    replicas::{Load, Replica},
+    replicas::{Load, Replica, all_ended},
     shop::{program, settings},
 };
 
@@ -59,13 +59,8 @@ async fn two_servers_do_everything_through_a_pooler_with_fifteen_connections() {
     .await;
     let open = count(&database, CONNECTIONS).await;
     assert!((1..=PLACES).contains(&open), "{open} connections");
-    let (accepted, _) = load.end().await;
-    until_count(
-        &database,
-        "tds_inbox_events WHERE status = 'completed'",
-        i64::try_from(accepted).expect("few"),
-    )
-    .await;
+    let (events, _) = load.end().await;
+    all_ended(&database, &events).await;
     until_count(&database, "tds_outbox WHERE status = 'pending'", 0).await;
     replicas[0].done(&program, &["verify", "--entity", "products,customers,invoices", "--json"]).await;
     assert_eq!(count(&database, "tds_queue_attempts").await, 0, "attempts failed");

@@ -2,7 +2,7 @@
 //! looks like from outside.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     path::PathBuf,
     process::Stdio,
@@ -16,6 +16,7 @@ use std::{
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tds_core::lock::lock;
+use tds_postgres::testkit::TestDatabase;
 use tds_zoho::testkit::{FakeZoho, Module};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    process::{PATIENCE, until},
+    process::{PATIENCE, count, until, until_count},
     records,
     shop::{TOKEN, signature},
 };
@@ -45,8 +46,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     pub(crate) fn new(mut settings: HashMap<String, String>) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address");
+        let address = fixed_address();
         settings.insert("TDS_BIND".to_owned(), address.to_string());
         Self { address, settings, child: tokio::sync::Mutex::default(), log: Arc::default() }
     }
@@ -65,6 +65,8 @@ impl Replica {
         let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
         let url = format!("http://{}/readyz", self.address);
         until("a server is ready", async || {
+            let ended = self.child.lock().await.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "{ended:?}: {:#?}", lock(&self.log));
             let answer = client.get(&url).timeout(PATIENCE).send().await;
             answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
         })
@@ -126,6 +128,8 @@ pub(crate) struct Proxy {
     accepted: [AtomicU64; 2],
     /// The webhooks that went to the next server.
     passed_on: AtomicU64,
+    /// The ids of the events that were accepted.
+    events: Mutex<BTreeSet<String>>,
     refused: Mutex<Vec<String>>,
     /// As with `non_idempotent`: a webhook whose connection broke goes to the next server, too.
     repeats: bool,
@@ -140,10 +144,15 @@ impl Proxy {
             let sent =
                 request.header("x-zoho-webhook-signature", signature(path, body)).body(body.to_owned());
             let refusal = match sent.send().await {
-                Ok(answer) if answer.status() == StatusCode::OK => {
-                    self.accepted[place].fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
+                Ok(answer) if answer.status() == StatusCode::OK => match answer.json::<Value>().await {
+                    Ok(receipt) => {
+                        let id = receipt["event_id"].as_str().expect("an id").to_owned();
+                        lock(&self.events).insert(id);
+                        self.accepted[place].fetch_add(1, Ordering::Relaxed);
+                        return;
+                    }
+                    Err(error) => format!("the receipt is cut off: {error:?}"),
+                },
                 Ok(answer) => format!("{}: {:?}", answer.status(), answer.text().await),
                 Err(error) if error.is_connect() || self.repeats => {
                     self.passed_on.fetch_add(1, Ordering::Relaxed);
@@ -184,6 +193,7 @@ impl Load {
             next: AtomicUsize::new(0),
             accepted: Default::default(),
             passed_on: AtomicU64::new(0),
+            events: Mutex::default(),
             refused: Mutex::default(),
             repeats,
         });
@@ -225,9 +235,9 @@ impl Load {
         .await;
     }
 
-    /// Ends the load. Returns the number of webhooks that were accepted and of the items that were made, after it asserted
-    /// that no webhook was refused.
-    pub(crate) async fn end(self) -> (u64, usize) {
+    /// Ends the load. Returns the ids of the events that were accepted and the number of items that were made, after it
+    /// asserted that no webhook was refused.
+    pub(crate) async fn end(self) -> (Vec<String>, usize) {
         self.stop.store(true, Ordering::Relaxed);
         for sender in self.senders {
             sender.await.expect("no panic");
@@ -240,8 +250,34 @@ impl Load {
         {
             println!("{accepted} webhooks accepted, {passed_on} passed on to the other server, 0 refused");
         }
-        (accepted, self.items.load(Ordering::Relaxed))
+        let events = lock(&self.proxy.events).iter().cloned().collect();
+        (events, self.items.load(Ordering::Relaxed))
     }
+}
+
+/// Waits until these events have ended, and asserts that the inbox has them and no other ones.
+pub(crate) async fn all_ended(database: &TestDatabase, events: &[String]) {
+    let number = i64::try_from(events.len()).expect("a number");
+    until_count(database, "tds_inbox_events WHERE status IN ('pending', 'processing')", 0).await;
+    assert_eq!(count(database, "tds_inbox_events").await, number);
+    let ids = events.join("', '");
+    let stored = format!("tds_inbox_events WHERE status = 'completed' AND event_id IN ('{ids}')");
+    assert_eq!(count(database, &stored).await, number);
+}
+
+/// Returns an address whose port the system gives to no connection by itself, so that the port stays free while no server
+/// has it.
+fn fixed_address() -> SocketAddr {
+    let first = 20_000 + std::process::id() % 10_000;
+    let is_free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
+    // Two servers of one test take different ports, because the first one may not listen yet.
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let ports = first..first + 2_000;
+    let address = ports.skip(TAKEN.fetch_add(100, Ordering::Relaxed)).find_map(|port| {
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?));
+        is_free(&address).then_some(address)
+    });
+    address.expect("a port")
 }
 
 /// Returns an item whose stock nobody counts.

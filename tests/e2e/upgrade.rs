@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::{
     process::{count, until_count},
-    replicas::{Load, Replica},
+    replicas::{Load, Replica, all_ended},
     shop::{program, settings},
 };
 
@@ -102,10 +102,8 @@ async fn the_previous_release_and_this_one_work_beside_each_other_while_one_repl
     replicas[1].start(&new).await;
     load.accepted_by(&[0, 1], WEBHOOKS).await;
 
-    let (accepted, items) = load.end().await;
-    let accepted = i64::try_from(accepted).expect("a number");
-    until_count(&database, "tds_inbox_events WHERE status = 'completed'", accepted).await;
-    assert_eq!(count(&database, "tds_inbox_events").await, accepted);
+    let (events, items) = load.end().await;
+    all_ended(&database, &events).await;
     assert_eq!(count(&database, "erp.products").await, i64::try_from(items).expect("a number") + 12);
     assert_eq!(count(&database, "tds_sync_queue WHERE status <> 'completed'").await, 0);
     assert_eq!(count(&database, "tds_queue_attempts").await, 0, "attempts failed");
