@@ -39,9 +39,15 @@ restore_list() {
     if [ -n "$EXTERNAL_DATABASE" ]; then pg_restore --list; else compose exec -T db pg_restore --list; fi
 }
 
-# Removes all backups but the newest. Their names are dates, so the order of names is the order of age.
+# The backups, the newest first. A name ends with the time of the backup, whatever made it: before-20260102-030405.dump.
+backups() {
+    find "$BACKUP_DIR" -maxdepth 1 -name '*-[0-9]*.dump' 2>/dev/null | sed 's|^\(.*/[a-z]*-\)\(.*\)$|\2 \1\2|' | sort -r |
+        cut -d ' ' -f 2-
+}
+
+# Removes all backups but the newest.
 prune_backups() {
-    for backup in $(find "$BACKUP_DIR" -maxdepth 1 -name '*.dump' 2>/dev/null | sort -r | tail -n "+$((KEEP_BACKUPS + 1))"); do
+    for backup in $(backups | tail -n "+$((KEEP_BACKUPS + 1))"); do
         run rm -f "$backup" "$backup.list"
     done
 }

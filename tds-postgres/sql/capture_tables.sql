@@ -141,7 +141,7 @@ LANGUAGE sql STABLE AS $$
   SELECT format($part$
 CREATE OR REPLACE FUNCTION %1$I.%4$I(local_id bigint, remote_id text) RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
-  head record;
+  head pg_catalog.record;
 BEGIN
   IF %6$s THEN
     IF local_id IS NULL THEN
@@ -173,7 +173,7 @@ END
 $body$;
 CREATE OR REPLACE FUNCTION %1$I.%3$I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $body$
 DECLARE
-  owner record;
+  owner pg_catalog.record;
   origin pg_catalog.text;
 BEGIN
   IF %21$s THEN

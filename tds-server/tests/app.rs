@@ -68,7 +68,7 @@ async fn a_webhook_goes_through_the_whole_server_and_the_server_stops_cleanly() 
     let running = tokio::spawn(app.run_until_stopped(async { drop(stopped.await) }));
 
     let health = until(&format!("{base}/health"), |report| report["status"] == "healthy").await;
-    assert_eq!(health["components"].as_object().expect("components").len(), 10, "{health}");
+    assert_eq!(health["components"].as_object().expect("components").len(), 11, "{health}");
 
     let body = json!({"item": {"item_id": id}}).to_string();
     let signature = sign(&SecretString::from(SECRET.to_owned()), &[], body.as_bytes());

@@ -57,7 +57,7 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     let stage = Stage::new();
     stage.configure("KEEP_BACKUPS=2");
     fs::create_dir(stage.path("state/backups")).expect("a directory");
-    let old = ["before-20260101-000000", "before-20260102-000000", "weekly-20260103-000000"];
+    let old = ["weekly-20260101-000000", "weekly-20260102-000000", "before-20260103-000000"];
     for name in old {
         stage.write(&format!("state/backups/{name}.dump"), "x");
     }
@@ -81,7 +81,7 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
         .collect();
     left.sort();
     assert_eq!(left.len(), 2, "{left:?}");
-    assert_eq!(left[0], "weekly-20260103-000000.dump", "the newest are kept, whatever made them");
+    assert_eq!(left[0], "before-20260103-000000.dump", "the newest are kept, whatever made them");
     let newest = stage.path(&format!("state/backups/{}", left[1]));
     assert_eq!(fs::read_to_string(&newest).expect("a dump"), "the dump");
     let mode = fs::metadata(newest).expect("a dump").permissions().mode() & 0o777;

@@ -150,7 +150,7 @@ mod tests {
         ("custom_columns", 1, "87b6cac339ad"),
         ("capture", 2, "a4617a463179"),
         ("capture_stock", 2, "15fddc9066de"),
-        ("capture_tables", 2, "4dbf1586cb03"),
+        ("capture_tables", 2, "ce9f762a9cd5"),
         ("restored", 1, "51377334b9d0"),
         ("close", 6, "b8f504445064"),
     ];

@@ -74,7 +74,7 @@ pub(super) async fn erase(
     counts: &mut ErasedCounts,
 ) -> Result<(), sqlx::Error> {
     let entity = schema.entity.as_str();
-    // A record that is known only from the queue gets a state as well, so that a batch that knows none meets the lock.
+    // The state comes first: its lock keeps out a batch that is about to write the record.
     sqlx::query(STATE).bind(entity).bind(id).execute(&mut *tx).await?;
     if let Some(head) = schema.head {
         counts.rows += blank(tx, head, id).await?;

@@ -251,6 +251,10 @@ async fn a_role_without_any_right_to_the_engine_is_captured_and_gains_nothing() 
         CREATE OPERATOR trap.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = trap.sprung);
         CREATE FUNCTION trap.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT (1/0)::text';
         CREATE TEMP TABLE tds_outbox (id int); CREATE TEMP TABLE tds_captured (id int);
+        CREATE FUNCTION trap.tripped(bigint) RETURNS boolean LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'tripped as %', current_user; END $$;
+        CREATE DOMAIN pg_temp.number AS bigint CHECK (trap.tripped(VALUE));
+        CREATE TYPE pg_temp.record AS (id pg_temp.number, zoho_id text);
         INSERT INTO erp.products (name) VALUES ('Cable'); UPDATE erp.products SET name = 'Wire', unit = 'm';
         INSERT INTO erp.invoices (number) VALUES ('1'); INSERT INTO erp.invoice_lines (document_id) VALUES (1), (1);
         UPDATE erp.invoice_lines SET product_id = 1; DELETE FROM erp.invoice_lines;
