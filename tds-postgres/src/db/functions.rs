@@ -38,7 +38,7 @@ pub(crate) struct Family {
 }
 
 /// The families in the order of their application. A family may name functions of the families before it.
-static FAMILIES: [Family; 16] = [
+static FAMILIES: [Family; 17] = [
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 3, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 9, text: include_str!("../../sql/claim.sql") },
@@ -53,6 +53,7 @@ static FAMILIES: [Family; 16] = [
     Family { name: "capture", revision: 1, text: include_str!("../../sql/capture.sql") },
     Family { name: "capture_stock", revision: 1, text: include_str!("../../sql/capture_stock.sql") },
     Family { name: "capture_tables", revision: 1, text: include_str!("../../sql/capture_tables.sql") },
+    Family { name: "local_ids", revision: 1, text: include_str!("../../sql/local_ids.sql") },
     Family { name: "restored", revision: 1, text: include_str!("../../sql/restored.sql") },
     Family { name: "close", revision: 5, text: include_str!("../../sql/close.sql") },
 ];
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     /// The text of each revision, identified by the beginning of its hash.
-    const REVISIONS: [(&str, i32, &str); 16] = [
+    const REVISIONS: [(&str, i32, &str); 17] = [
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 3, "77710212a969"),
         ("claim", 9, "d41952b7122f"),
@@ -143,6 +144,7 @@ mod tests {
         ("capture", 1, "1dcc4c086e7e"),
         ("capture_stock", 1, "7dec2f4d30be"),
         ("capture_tables", 1, "0161be4e74b5"),
+        ("local_ids", 1, "89dc63b6f871"),
         ("restored", 1, "51377334b9d0"),
         ("close", 5, "a6fc1eec70ab"),
     ];

@@ -34,8 +34,11 @@ impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
-        let settings =
-            MigrationSettings { restored: self.after_restore, ..migration_settings(&config, entities) };
+        let settings = MigrationSettings {
+            restored: self.after_restore,
+            fills_local_ids: true,
+            ..migration_settings(&config, entities)
+        };
         let migrated = storage.database.migrate_with(&settings).await;
         storage.close().await;
         let report = migrated?;
