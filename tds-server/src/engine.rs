@@ -70,6 +70,7 @@ pub(crate) fn migration_settings<'a>(config: &'a Config, entities: &'a Entities)
         custom_columns: &config.custom_columns,
         write_guard: config.write_guard.as_ref(),
         restored: false,
+        fills_local_ids: false,
     }
 }
 

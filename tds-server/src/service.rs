@@ -5,7 +5,7 @@
 //! supervised task fails again and again. A database or a Zoho that does not answer does not count, because a restart
 //! would not help: webhooks are then refused with 503, and `/readyz` says so.
 
-use std::{env, ffi::OsString, io, os::unix::net::UnixDatagram, process, sync::Arc, time::Duration};
+use std::{env, ffi::OsStr, io, os::unix::net::UnixDatagram, process, sync::Arc, time::Duration};
 
 use tokio::time::{interval, sleep, timeout};
 
@@ -113,7 +113,7 @@ impl ServiceManager {
 }
 
 /// Connects to the address of a manager: a path, or a name of the abstract namespace of Linux after `@`.
-fn connect(address: &OsString) -> io::Result<UnixDatagram> {
+fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     match address.to_str().and_then(|text| text.strip_prefix('@')) {

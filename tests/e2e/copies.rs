@@ -165,7 +165,7 @@ async fn a_cluster_is_copied_by_logical_replication_and_recovered_to_a_moment_of
 }
 
 /// Replicates schema `erp` to another cluster: it is equal, and nothing is captured as a local change there.
-async fn replicated(primary: &Place, zoho: &FakeZoho, server: &Replica, program: &PathBuf) {
+async fn replicated(primary: &Place, zoho: &FakeZoho, server: &Replica, program: &Path) {
     let copy = Place::start(home(), &[]).await;
     let of_copy = copy.server(zoho);
     of_copy.done(program, &["migrate"]).await;

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
-    path::PathBuf,
+    path::Path,
     process::Stdio,
     sync::{
         Arc, Mutex,
@@ -52,7 +52,7 @@ impl Replica {
     }
 
     /// Starts this program at the address, and waits until it is ready.
-    pub(crate) async fn start(&self, program: &PathBuf) {
+    pub(crate) async fn start(&self, program: &Path) {
         let mut child = self.command(program, &["serve"]).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let log = Arc::clone(&self.log);
@@ -85,7 +85,7 @@ impl Replica {
     }
 
     /// Runs a command of this program with the settings of the server, and returns its output. It has to succeed.
-    pub(crate) async fn done(&self, program: &PathBuf, arguments: &[&str]) -> String {
+    pub(crate) async fn done(&self, program: &Path, arguments: &[&str]) -> String {
         let output = self.command(program, arguments).stdout(Stdio::piped()).output().await.expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (out, err) = (text(output.stdout), text(output.stderr));
@@ -111,7 +111,7 @@ impl Replica {
         lock(&self.log).iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
-    fn command(&self, program: &PathBuf, arguments: &[&str]) -> Command {
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
         command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null());
@@ -268,10 +268,10 @@ pub(crate) async fn all_ended(database: &TestDatabase, events: &[String]) {
 /// Returns an address whose port the system gives to no connection by itself, so that the port stays free while no server
 /// has it.
 fn fixed_address() -> SocketAddr {
-    let first = 20_000 + std::process::id() % 10_000;
-    let is_free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
     // Two servers of one test take different ports, because the first one may not listen yet.
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let first = 20_000 + std::process::id() % 10_000;
+    let is_free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
     let ports = first..first + 2_000;
     let address = ports.skip(TAKEN.fetch_add(100, Ordering::Relaxed)).find_map(|port| {
         let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).ok()?));

@@ -88,6 +88,9 @@ pub struct MigrationSettings<'a> {
     pub write_guard: Option<&'a WriteGuard>,
     /// True: the database was restored from a backup, even if nothing in it shows this, as after the restore of a disk.
     pub restored: bool,
+    /// True: the local ids are filled in that programs of before the local ids did not write. This reads all tables that have
+    /// them.
+    pub fills_local_ids: bool,
 }
 
 /// The report of [`Database::migrate`].
@@ -106,7 +109,7 @@ pub struct MigrationReport {
     /// The further migrations that this call applied.
     pub further: Vec<&'static str>,
     /// Actions that were not possible and that TDS does not depend on, columns of custom fields that are not wanted any
-    /// more, and that the database was restored from a backup. Each entry is one sentence.
+    /// more, local ids that were filled in, and that the database was restored from a backup. Each entry is one sentence.
     pub notes: Vec<String>,
 }
 
@@ -245,6 +248,13 @@ impl Database {
         }
         sqlx::query(SUPPORT).bind(OLDEST_PROGRAM).execute(&mut tx).await.map_err(doing)?;
         let mut notes = derive(&mut tx, settings).await?;
+        if settings.fills_local_ids {
+            let filled = sqlx::query_scalar("SELECT tds_fill_local_ids('erp')").fetch_one(&mut tx).await;
+            let filled: i64 = filled.map_err(doing)?;
+            if filled > 0 {
+                notes.push(format!("{filled} local ids of rows that an older program wrote were filled in"));
+            }
+        }
         notes.extend(restored(&mut tx, settings.restored).await?);
         notes.extend(close(&mut tx, settings.readers).await?);
         tx.commit().await.map_err(doing)?;

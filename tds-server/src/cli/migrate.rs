@@ -37,8 +37,11 @@ impl MigrateArgs {
         let catalogue =
             config.catalogue(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
-        let settings =
-            MigrationSettings { restored: self.after_restore, ..migration_settings(&config, entities) };
+        let settings = MigrationSettings {
+            restored: self.after_restore,
+            fills_local_ids: true,
+            ..migration_settings(&config, entities)
+        };
         let migrated = storage.database.migrate_with(&settings).await;
         let redacted = match &migrated {
             Ok(_) => storage.database.redact(&HiddenValues(catalogue)).await,
