@@ -101,6 +101,19 @@ setting() {
     printf '%s' "${value:-$2}"
 }
 
+# The value of a setting of TDS itself, or a default.
+tds_setting() {
+    value=$(sed -n "s/^$1=//p" "$HERE/tds.env" 2>/dev/null | tail -n 1 | tr -d "\"'" || true)
+    printf '%s' "${value:-$2}"
+}
+
+# Where nginx answers on this host.
+front_address() {
+    address=$(setting STACK_PUBLIC_ADDRESS 0.0.0.0)
+    if [ "$address" = 0.0.0.0 ]; then address=127.0.0.1; fi
+    printf '%s' "$address"
+}
+
 # Writes a line to a file of the state directory.
 remember() {
     if [ "$DRY_RUN" = yes ]; then
@@ -120,7 +133,8 @@ note_down() {
 
 # The version of the schema of the database, or nothing if it has none yet.
 schema_version() {
-    sql="SELECT max(version) FROM _sqlx_migrations"
+    schema=$(tds_setting TDS_SCHEMA "")
+    sql="SELECT max(version) FROM ${schema:+\"$schema\".}_sqlx_migrations"
     if [ "$DRY_RUN" = yes ]; then return 0; fi
     if [ -n "$EXTERNAL_DATABASE" ]; then
         psql --no-psqlrc -tA --dbname "$EXTERNAL_DATABASE" --command "$sql" 2>/dev/null || true

@@ -73,7 +73,7 @@ look_at_attention() {
 # What nginx really shows: a renewal that did not reach nginx is found too.
 look_at_certificate() {
     dry "the certificate of $DOMAIN" && return 0
-    end=$(openssl s_client -connect "127.0.0.1:${HTTPS_PORT:-443}" -servername "$DOMAIN" </dev/null 2>/dev/null |
+    end=$(openssl s_client -connect "$(front_address):${HTTPS_PORT:-443}" -servername "$DOMAIN" </dev/null 2>/dev/null |
         openssl x509 -noout -enddate 2>/dev/null | sed 's/^notAfter=//') || end=""
     if [ -z "$end" ]; then
         failed "certificate: nginx shows none for $DOMAIN"

@@ -145,7 +145,7 @@ smoke() {
     # The first certificate is self-signed, so the check here is about the way and not about the certificate, which
     # daily-check looks at.
     run curl --silent --show-error --fail --insecure --max-time 10 --output /dev/null \
-        --resolve "$DOMAIN:443:127.0.0.1" "https://$DOMAIN/readyz" || {
+        --resolve "$DOMAIN:443:$(front_address)" "https://$DOMAIN/readyz" || {
         complain "https://$DOMAIN/readyz does not answer 200"
         return 1
     }
