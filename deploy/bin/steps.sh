@@ -23,7 +23,13 @@ back_up() {
         complain "$BACKUP.part is empty; it is no backup"
         return 1
     }
+    # The list is at the beginning of the dump. This reads every row.
+    restore_nowhere <"$BACKUP.part" || {
+        complain "pg_restore cannot read all of $BACKUP.part; it is no backup"
+        return 1
+    }
     mv "$BACKUP.part" "$BACKUP"
+    (cd "$BACKUP_DIR" && sha256sum "${BACKUP##*/}" >"${BACKUP##*/}.sha256")
     printf '%s\n' "$contents" >"$BACKUP.list"
 }
 
@@ -39,6 +45,14 @@ restore_list() {
     if [ -n "$EXTERNAL_DATABASE" ]; then pg_restore --list; else compose exec -T db pg_restore --list; fi
 }
 
+restore_nowhere() {
+    if [ -n "$EXTERNAL_DATABASE" ]; then
+        pg_restore --file=/dev/null
+    else
+        compose exec -T db pg_restore --file=/dev/null
+    fi
+}
+
 # The backups, the newest first. A name ends with the time of the backup, whatever made it: before-20260102-030405.dump.
 backups() {
     find "$BACKUP_DIR" -maxdepth 1 -name '*-[0-9]*.dump' 2>/dev/null | sed 's|^\(.*/[a-z]*-\)\(.*\)$|\2 \1\2|' | sort -r |
@@ -48,7 +62,7 @@ backups() {
 # Removes all backups but the newest.
 prune_backups() {
     for backup in $(backups | tail -n "+$((KEEP_BACKUPS + 1))"); do
-        run rm -f "$backup" "$backup.list"
+        run rm -f "$backup" "$backup.list" "$backup.sha256"
     done
 }
 
