@@ -53,6 +53,9 @@ load_config() {
             '' | *[!0-9]*) refuse "$number in $CONFIG: found \"$value\"; accepted: a whole number" ;;
         esac
     done
+    agree DOMAIN "$DOMAIN" STACK_DOMAIN
+    agree STATE_DIR "$STATE_DIR" STACK_STATE_DIR
+    agree LOCAL_PORT "$LOCAL_PORT" STACK_LOCAL_PORT
     [ "$KEEP_IMAGES" -ge 2 ] || refuse "KEEP_IMAGES in $CONFIG: found \"$KEEP_IMAGES\"; accepted: 2 or more, because a roll-back needs one"
     case "$STATE_DIR$BACKUP_DIR" in
         /*) ;;
@@ -99,6 +102,12 @@ compose() {
 setting() {
     value=$(sed -n "s/^$1=//p" "$HERE/.env" 2>/dev/null | tail -n 1 || true)
     printf '%s' "${value:-$2}"
+}
+
+# Refuses two values of the same thing: `agree NAME VALUE NAME-IN-.ENV`.
+agree() {
+    there=$(setting "$3" "$2")
+    [ "$there" = "$2" ] || refuse "$1 in $CONFIG is $2, and $3 in $HERE/.env is $there: they have to be equal"
 }
 
 # The value of a setting of TDS itself, or a default.

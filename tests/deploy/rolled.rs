@@ -275,6 +275,14 @@ fn wrong_usage_and_wrong_configuration_have_exit_status_2_and_say_what_is_accept
         assert_eq!((done.status, done.calls.len()), (2, 0), "{}", done.said);
         assert!(done.said.contains(message), "{}", done.said);
     }
+    stage.write("deploy/.env", &format!("{}\nSTACK_LOCAL_PORT=1\n", stage.read("deploy/.env")));
+    let done = stage.run("deploy", &[]);
+    assert_eq!((done.status, done.calls.len()), (2, 0), "{}", done.said);
+    assert!(
+        done.said.contains("STACK_LOCAL_PORT") && done.said.contains("have to be equal"),
+        "{}",
+        done.said
+    );
     stage.configure("KEEP_IMAGES=many");
     let done = stage.run("deploy", &[]);
     assert_eq!(done.status, 2);
