@@ -5,30 +5,16 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tds_postgres::{ClusterConfig, EmbeddedCluster};
-use tds_zoho::testkit::{
-    FakeZoho, Module,
-    demo::{self, Size},
-};
+use tds_zoho::testkit::{FakeZoho, Module, demo};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
     process::until,
     replicas::Replica,
-    shop::{program, settings},
+    shop::{FEW, program, settings},
 };
 
-const SIZE: Size = Size {
-    items: 12,
-    customers: 8,
-    vendors: 3,
-    invoices: 24,
-    bills: 8,
-    credit_notes: 4,
-    sales_orders: 12,
-    purchase_orders: 5,
-    vendor_credits: 2,
-};
 /// Everything in schema `erp`, as one text.
 const MIRROR: &str = "SELECT md5(string_agg(x.table_name || query_to_xml(
       format('SELECT * FROM erp.%I ORDER BY 1, 2', x.table_name), true, false, '')::text, '' ORDER BY x.table_name))
@@ -106,7 +92,7 @@ fn customer(name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_copied_by_logical_replication_and_recovered_to_a_moment_of_the_past() {
     let (zoho, program) = (FakeZoho::start().await, program());
-    demo::organization(&zoho, SIZE, 13);
+    demo::organization(&zoho, FEW, 13);
     let origin = home();
     let archive = origin.path().join("postgres/archive");
     let archiving = format!("mkdir -p {0} && cp %p {0}/%f", archive.display());

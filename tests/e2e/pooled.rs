@@ -4,29 +4,15 @@
 mod bouncer;
 
 use tds_postgres::testkit::TestDatabase;
-use tds_zoho::testkit::{
-    FakeZoho, Module,
-    demo::{self, Size},
-};
+use tds_zoho::testkit::{FakeZoho, Module, demo};
 
 use self::bouncer::Bouncer;
 use crate::{
     process::{count, until, until_count},
     replicas::{Load, Replica, all_ended},
-    shop::{program, settings},
+    shop::{FEW, program, settings},
 };
 
-const SIZE: Size = Size {
-    items: 12,
-    customers: 8,
-    vendors: 3,
-    invoices: 24,
-    bills: 8,
-    credit_notes: 4,
-    sales_orders: 12,
-    purchase_orders: 5,
-    vendor_credits: 2,
-};
 const PLACES: i64 = 15;
 /// The connections of the pooler. Those of this test have another name.
 const CONNECTIONS: &str =
@@ -36,7 +22,7 @@ const CONNECTIONS: &str =
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_do_everything_through_a_pooler_with_fifteen_connections() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
-    demo::organization(&zoho, SIZE, 17);
+    demo::organization(&zoho, FEW, 17);
     let pool = format!("default_pool_size = {PLACES}");
     let bouncer = Bouncer::start_with(database.url(), "extra_float_digits, options", &pool).await;
     let off = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"].map(|name| format!("TDS_{name}_EVERY"));

@@ -8,12 +8,27 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tds_postgres::testkit::TestDatabase;
 use tds_server::{App, Config, Entities, Need};
-use tds_zoho::{testkit::FakeZoho, webhook};
+use tds_zoho::{
+    testkit::{FakeZoho, demo::Size},
+    webhook,
+};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 pub(crate) const SECRET: &str = "TdsSecret0123456";
 pub(crate) const TOKEN: &str = "an-operator-token-of-some-length";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The size of an organization in which every kind of record exists, and few of each.
+pub(crate) const FEW: Size = Size {
+    items: 12,
+    customers: 8,
+    vendors: 3,
+    invoices: 24,
+    bills: 8,
+    credit_notes: 4,
+    sales_orders: 12,
+    purchase_orders: 5,
+    vendor_credits: 2,
+};
 /// How long reads wait while the calls of the day do not suffice. A minute is too long for a test.
 const FRUGAL_WAIT: Duration = Duration::from_secs(1);
 

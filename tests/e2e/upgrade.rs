@@ -5,29 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tds_postgres::testkit::TestDatabase;
-use tds_zoho::testkit::{
-    FakeZoho, Module,
-    demo::{self, Size},
-};
+use tds_zoho::testkit::{FakeZoho, Module, demo};
 use tokio::process::Command;
 
 use crate::{
     process::{count, until_count},
     replicas::{Load, Replica, all_ended},
-    shop::{program, settings},
+    shop::{FEW, program, settings},
 };
 
-const SIZE: Size = Size {
-    items: 12,
-    customers: 8,
-    vendors: 3,
-    invoices: 24,
-    bills: 8,
-    credit_notes: 4,
-    sales_orders: 12,
-    purchase_orders: 5,
-    vendor_credits: 2,
-};
 /// The variable that turns this test off, because it needs the program of another commit.
 const SWITCH: &str = "PREVIOUS_RELEASE";
 /// The webhooks that each server accepts in each situation.
@@ -58,7 +44,7 @@ async fn the_previous_release_and_this_one_work_beside_each_other_while_one_repl
     }
     let (old, new) = (previous().await, program());
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
-    demo::organization(&zoho, SIZE, 11);
+    demo::organization(&zoho, FEW, 11);
     let more = [
         ("TDS_LEASE", "3s"),
         ("TDS_WRITE_GUARD", "on"),

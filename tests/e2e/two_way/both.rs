@@ -8,29 +8,16 @@ use sqlx::{AssertSqlSafe, PgConnection, postgres::PgDatabaseError};
 use tds_core::record::EntityType;
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::{
-    testkit::{
-        FakeZoho, Module,
-        demo::{self, Size},
-        webhook::Delivery,
-    },
+    testkit::{FakeZoho, Module, demo, webhook::Delivery},
     write::contracts,
 };
 use tokio::time::Instant;
 
-use crate::process::{PATIENCE, Process, until, until_count};
-
-/// A shop in which every kind of record exists, and few of each.
-const SIZE: Size = Size {
-    items: 12,
-    customers: 8,
-    vendors: 3,
-    invoices: 24,
-    bills: 8,
-    credit_notes: 4,
-    sales_orders: 12,
-    purchase_orders: 5,
-    vendor_credits: 2,
+use crate::{
+    process::{PATIENCE, Process, until, until_count},
+    shop::FEW,
 };
+
 /// Local changes that have not come to an end, and work that waits. Second looks at derived values count as enqueued a
 /// minute later.
 const ON_THE_WAY: &str = "(SELECT 1 FROM tds_outbox WHERE status = 'pending' UNION ALL
@@ -49,7 +36,7 @@ impl Both {
     /// afterwards.
     pub(crate) async fn open(seed: u64) -> Self {
         let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
-        demo::organization(&zoho, SIZE, seed);
+        demo::organization(&zoho, FEW, seed);
         let server = Self::server(&zoho, &database).await;
         let shop = Self { zoho, database, server };
         shop.sync("all").await;
