@@ -15,6 +15,7 @@ jq --rawfile linked "$work/linked" '
     | ([.metadata.component["bom-ref"]] + [$kept[]["bom-ref"]] | map({(.): true}) | add) as $refs
     | .components = $kept
     | .dependencies = [.dependencies[] | select($refs[.ref]) | .dependsOn = [(.dependsOn // [])[] | select($refs[.])]]
-' tds-server/sbom.cdx.json >"$target"
-# cargo-cyclonedx writes one file for each member of the workspace.
+' tds-server/sbom.cdx.json >"$work/kept"
+# cargo-cyclonedx writes one file for each member of the workspace. The target may have the same name, so it comes last.
 find . -name sbom.cdx.json -not -path './target/*' -delete
+mv "$work/kept" "$target"

@@ -2,15 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use crate::{linted::told, stage::sources};
-
-/// Writes a stub, whose commands see the directory of the test as `$HERE`.
-fn stub(directory: &Path, name: &str, commands: &str) {
-    let path = directory.join(name);
-    fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >>\"$HERE/calls\"\n{commands}\n"))
-        .expect("a stub");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-}
+use crate::{
+    linted::told,
+    stage::{sources, stub},
+};
 
 /// Runs a script of `deploy/` until it and what it started have ended. Returns what the stubs were called with.
 fn run(script: &str, directory: &Path) -> String {

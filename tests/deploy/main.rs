@@ -3,6 +3,7 @@
 
 mod care;
 mod certificate;
+mod components;
 mod compose;
 mod linted;
 mod nginx;

@@ -171,3 +171,11 @@ impl Done {
 pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root").join("deploy")
 }
+
+/// Writes a stub, whose commands see the directory of the test as `$HERE`.
+pub(crate) fn stub(directory: &Path, name: &str, commands: &str) {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >>\"$HERE/calls\"\n{commands}\n"))
+        .expect("a stub");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
