@@ -17,12 +17,18 @@ use rustix::{
     termios::{LocalModes, tcgetattr},
 };
 use tds_zoho::testkit::FakeZoho;
-use tokio::{io::AsyncReadExt as _, time::timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
 
 use crate::{
     program::Program,
     registered::{SCOPES, says, stranger},
 };
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns a program that knows the id of the client, and whose secrets have files.
 fn with_files(zoho: &FakeZoho) -> Program {
@@ -92,17 +98,10 @@ fn terminal() -> (File, File) {
     (File::from(OwnedFd::from(person)), program.expect("the other side"))
 }
 
-#[tokio::test]
-async fn a_client_secret_is_typed_without_being_shown() {
-    let zoho = FakeZoho::start().await;
-    let (program, secret) = (with_files(&zoho), zoho.credentials().client_secret);
-    for name in ["client_secret", "token"] {
-        write(&program, name, "", 0o600);
-    }
-    let (mut person, terminal) = terminal();
-    let shows = |person: &File| tcgetattr(person).expect("modes").local_modes.contains(LocalModes::ECHO);
-    assert!(shows(&person), "a terminal shows what is typed");
-    let mut command = program.command(&["auth", "--code", &zoho.grant_code(&SCOPES)]);
+/// Starts `auth` at a terminal. Returns it when it asks for the client secret, with what it said until then.
+async fn asking(program: &Program, code: &str, terminal: &File) -> (Child, ChildStderr, Vec<u8>) {
+    let terminal = terminal.try_clone().expect("the same terminal");
+    let mut command = program.command(&["auth", "--code", code]);
     let mut child = command.stdin(Stdio::from(terminal)).spawn().expect("a program");
     let mut stderr = child.stderr.take().expect("piped");
     let mut said = Vec::new();
@@ -114,12 +113,40 @@ async fn a_client_secret_is_typed_without_being_shown() {
             said.extend_from_slice(&piece[..read]);
         }
     };
-    timeout(Duration::from_secs(60), asked).await.expect("a question");
+    timeout(PATIENCE, asked).await.expect("a question");
+    (child, stderr, said)
+}
+
+async fn end(child: &mut Child) -> Option<i32> {
+    timeout(PATIENCE, child.wait()).await.expect("an end").expect("a status").code()
+}
+
+#[tokio::test]
+async fn a_client_secret_is_typed_without_being_shown() {
+    let zoho = FakeZoho::start().await;
+    let (program, secret) = (with_files(&zoho), zoho.credentials().client_secret);
+    for name in ["client_secret", "token"] {
+        write(&program, name, "", 0o600);
+    }
+    let (mut person, terminal) = terminal();
+    let shows = |person: &File| tcgetattr(person).expect("modes").local_modes.contains(LocalModes::ECHO);
+    assert!(shows(&person), "a terminal shows what is typed");
+    let code = zoho.grant_code(&SCOPES);
+
+    // Ctrl-C at the question leaves the terminal as it was.
+    let (mut child, ..) = asking(&program, &code, &terminal).await;
+    assert!(!shows(&person), "the secret is about to be typed");
+    let id = child.id().expect("running").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill").success());
+    assert_eq!(end(&mut child).await, Some(130));
+    assert!(shows(&person), "the terminal is as before");
+
+    let (mut child, mut stderr, mut said) = asking(&program, &code, &terminal).await;
     assert!(!shows(&person), "the secret is about to be typed");
     person.write_all(format!("{secret}\n").as_bytes()).expect("typed");
-    let ended = timeout(Duration::from_secs(60), child.wait()).await.expect("an end").expect("a status");
+    let status = end(&mut child).await;
     stderr.read_to_end(&mut said).await.expect("readable");
-    assert!(ended.success(), "{}", String::from_utf8_lossy(&said));
+    assert_eq!(status, Some(0), "{}", String::from_utf8_lossy(&said));
     assert!(shows(&person), "the terminal is as before");
     let mut shown = [0; 1_024];
     let length = person.read(&mut shown).expect("the end of the line");
