@@ -1,5 +1,6 @@
 //! The engine: workers that claim and settle items, executors of runs, and the scheduler that starts runs.
 
+mod assembled;
 mod builder;
 mod executor;
 mod images;
@@ -9,19 +10,24 @@ mod patience;
 mod pusher;
 mod registry;
 mod relay;
+mod running;
 mod scheduler;
+mod stores;
 mod verifier;
 mod worker;
 
 pub use self::{
-    builder::{Engine, EngineBuilder, OutboundStores, RunningEngine, Stores, VerifyStores},
+    assembled::Engine,
+    builder::EngineBuilder,
     executor::{RunExecutor, RunSettings, RunWorker},
     images::ImageDownloads,
     lister::{ListerSettings, RowPlan, plan_row},
     pusher::PushHandler,
     registry::Registry,
     relay::Relay,
+    running::RunningEngine,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
+    stores::{OutboundStores, Stores, VerifyStores},
     verifier::VerifySettings,
     worker::{Random, SourceGate, WorkTally, Worker, WorkerSettings},
 };

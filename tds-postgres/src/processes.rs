@@ -59,14 +59,20 @@ impl ReportedState {
 }
 
 // One statement does what a server asks regularly, so that idle servers ask seldom: it stores the report, removes the
-// reports of servers that ended without a word, and tells whether a cancelled run has items in the queue.
-const REPORT: &str = "
-WITH gone AS (DELETE FROM tds_processes WHERE seen_at < now() - interval '1 day' AND name <> $1)
+// reports of servers that ended without a word, and tells whether a cancelled run has items in the queue, whether a run
+// is free, and whether local changes wait. Each answer comes from an index that is empty while there is nothing to do.
+const REPORT: &str = concat!(
+    "WITH gone AS (DELETE FROM tds_processes WHERE seen_at < now() - interval '1 day' AND name <> $1)
 INSERT INTO tds_processes AS p (name, works, credentials, zoho_state, zoho_detail) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE SET works = excluded.works, credentials = excluded.credentials,
   zoho_state = excluded.zoho_state, zoho_detail = excluded.zoho_detail, seen_at = clock_timestamp()
-RETURNING EXISTS (SELECT FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0)
-";
+RETURNING EXISTS (SELECT FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0),
+  EXISTS (SELECT FROM tds_sync_runs WHERE status IN ('pending', 'running') AND ",
+    include_str!("../sql/parts/free_run.sql"),
+    "),
+  EXISTS (SELECT FROM tds_outbox WHERE NOT relayed)
+"
+);
 
 const LIVE: &str = "
 SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
@@ -74,8 +80,9 @@ SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
 ";
 
 impl PgStore {
-    /// Stores the report of a server. The server counts as live for twenty seconds. Returns true if a cancelled run
-    /// may have items in the queue, which [`finish_cancelling`] then takes out.
+    /// Stores the report of a server. The server counts as live for twenty seconds. If a run is free or local changes
+    /// wait of which no notification told this process, its tasks that wait for them are woken. Returns true if a
+    /// cancelled run may have items in the queue, which [`finish_cancelling`] then takes out.
     ///
     /// # Errors
     /// Fails if the database does not answer.
@@ -84,7 +91,7 @@ impl PgStore {
     pub async fn report_server(&self, report: &ServerReport) -> Result<bool> {
         let database = &self.database;
         let store = || {
-            sqlx::query_scalar(REPORT)
+            sqlx::query_as(REPORT)
                 .bind(storable(&report.name))
                 .bind(report.works)
                 .bind(storable(&report.credentials))
@@ -92,7 +99,11 @@ impl PgStore {
                 .bind(storable(&report.zoho_detail))
                 .fetch_one(database)
         };
-        retry::repeat(retry::ALONE, store).await.doing("reporting the state of this server")
+        let found: (bool, bool, bool) =
+            retry::repeat(retry::ALONE, store).await.doing("reporting the state of this server")?;
+        let (cancelled_has_items, run_is_free, changes_wait) = found;
+        self.work.wake_for(run_is_free, changes_wait);
+        Ok(cancelled_has_items)
     }
 
     /// Removes the report of a server that ends.

@@ -43,18 +43,18 @@ SELECT new.id, $1, $2, $3, $4, $5, $6, $7, CASE WHEN $1 = 'verify' THEN COALESCE
 ";
 
 // MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
-const CLAIM: &str = "
-WITH free AS MATERIALIZED (
-  SELECT id FROM tds_sync_runs
-   WHERE (status = 'pending'
-       OR status = 'running' AND NOT listing_done AND (lease_expires_at IS NULL OR lease_expires_at <= now()))
-     AND ($1::bigint[] IS NULL OR id = ANY($1))
+const CLAIM: &str = concat!(
+    "WITH free AS MATERIALIZED (
+  SELECT id FROM tds_sync_runs WHERE ",
+    include_str!("../sql/parts/free_run.sql"),
+    "    AND ($1::bigint[] IS NULL OR id = ANY($1))
    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE tds_sync_runs r SET status = 'running', started_at = COALESCE(r.started_at, clock_timestamp()),
   lease_token = nextval('tds_lease_seq'), lease_owner = $2,
   lease_expires_at = clock_timestamp() + make_interval(secs => $3)
  FROM free WHERE r.id = free.id RETURNING r.id
-";
+"
+);
 
 const RENEW: &str = "
 UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3), plan = COALESCE($4, plan)

@@ -32,6 +32,7 @@ use crate::{
     app::{
         budget::is_postponed,
         plan::CostSettings,
+        presence::REPORT_EVERY,
         rules::Rules,
         services::{Ports, Services, is_lacking},
         unknown_fields,
@@ -46,9 +47,12 @@ use crate::{
 /// of the shortest period.
 const SCHEDULER_TICK: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(15)];
 
-/// The bounds of the time between two looks for runs of processes that died. Within the bounds, the time is a sixth of
-/// the lease, so that another process takes such a run over soon after the lease has ended.
-const RUN_POLL: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+/// The shortest time between two looks for runs of processes that died. The time is a sixth of the lease, so that
+/// another process takes such a run over soon after the lease has ended.
+const RUN_POLL: Duration = Duration::from_secs(2);
+/// The time between two looks if the report of a server, which asks the same, comes at least as often as a sixth of the
+/// lease ends.
+const RUN_POLL_BESIDE_REPORTS: Duration = Duration::from_secs(30);
 
 /// The time that batches have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -172,7 +176,7 @@ impl Engine {
             ..WorkerSettings::default()
         };
         let lease = config.worker.lease;
-        let poll = (lease / 6).clamp(RUN_POLL[0], RUN_POLL[1]);
+        let poll = if lease / 6 < REPORT_EVERY { (lease / 6).max(RUN_POLL) } else { RUN_POLL_BESIDE_REPORTS };
         let runs = RunSettings { worker: name.clone(), lease, poll, ..RunSettings::default() };
         let lister = ListerSettings { probe_every: config.schedules.probe, ..ListerSettings::default() };
         let shortest = schedules.iter().map(|spec| spec.every).min().unwrap_or_default();

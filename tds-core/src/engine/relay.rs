@@ -6,8 +6,8 @@ use crate::{outbound::Outbox, shutdown::Shutdown};
 
 /// The maximum number of changes of one transaction.
 const BATCH: usize = 500;
-/// The longest wait for changes whose notification got lost.
-const POLL: Duration = Duration::from_secs(15);
+/// The longest wait for changes that the store announced to nobody. A server asks its store more often in another way.
+const POLL: Duration = Duration::from_secs(30);
 /// The wait after the store could not be reached.
 const AGAIN: Duration = Duration::from_secs(2);
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tds_core::outbound::{ConflictPolicy, EntryStatus, Mode};
 
-use crate::{Desk, remote::HIDDEN};
+use crate::{desk::Desk, remote::HIDDEN};
 
 #[tokio::test]
 async fn a_hidden_column_is_neither_written_nor_refused_and_its_change_is_noted() {

@@ -1,6 +1,18 @@
 //! Writes whose answers get lost: what the source shows of them is nobody else's change.
 
-use super::*;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tds_core::{
+    memory::MemoryStore,
+    outbound::{ConflictPolicy, ConflictStatus, Mode, OutboxOperator as _},
+    record::Fields,
+};
+
+use crate::{
+    desk::{Desk, line},
+    remote::{Fault, INVOICES, LINES, SCHEMA, fields},
+};
 
 impl Desk {
     /// Lets the answer to the next write get lost, and then changes the record in the target.

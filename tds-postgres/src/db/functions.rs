@@ -192,7 +192,7 @@ mod tests {
         // Columns of results and keys of JSON, the form of a report, and the pattern that recognises the default.
         let other = ["erp text,", "\"erp\":", "'^erp$'"];
         let families = FAMILIES.iter().map(|family| (family.name.to_owned(), family.text()));
-        let migrations = super::super::migrate::texts();
+        let migrations = super::super::migrations::texts();
         for (name, text) in families.chain(migrations) {
             let mut rendered = schemas.render(&text).into_owned();
             for word in other {

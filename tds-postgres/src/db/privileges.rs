@@ -2,11 +2,7 @@
 
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-use super::{
-    database::Database,
-    error::classify,
-    migrate::{SchemaVerdict, creates_schema},
-};
+use super::{database::Database, error::classify, migrations::creates_schema, schema_status::SchemaVerdict};
 
 /// Returns the statements that would give the role the missing privileges. `$1`: migrations are missing or functions
 /// are not current. `$2`: a missing migration creates a schema. `$3`: the name of the engine's schema, if the configuration

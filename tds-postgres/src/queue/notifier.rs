@@ -96,6 +96,17 @@ impl Notifier {
         self.send(NOTIFY_RUNS).await;
     }
 
+    /// Wakes the workers of this process, after a look that found a free run or local changes.
+    pub(crate) fn wake_for(&self, run_is_free: bool, changes_wait: bool) {
+        if run_is_free {
+            self.signals.runs.notify_one();
+        }
+        // The relay of local changes waits for the same signal as the workers for items.
+        if changes_wait {
+            wake(&self.signals.items);
+        }
+    }
+
     /// Returns at the next notification about items, or after the timeout.
     pub(crate) async fn wait(&self, limit: Duration) {
         self.start_listening();

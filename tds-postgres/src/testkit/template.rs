@@ -5,7 +5,7 @@ use tds_core::error::Result;
 
 use crate::{
     Database, DatabaseConfig,
-    db::{error::classify, migrate::fingerprint, quote, quote::identifier},
+    db::{error::classify, quote, quote::identifier, schema_script::fingerprint},
 };
 
 /// Creates a database: a copy of the migrated template, or an empty one.

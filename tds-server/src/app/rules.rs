@@ -1,5 +1,6 @@
 //! The webhooks and rules that are registered in Zoho: what should be, what is, and what the last look found.
 
+mod install;
 mod kept;
 
 use tds_core::{error::Result, queue::Lane};
@@ -10,7 +11,10 @@ use tds_zoho::{
     rules::{Destination, Deviation, Found, Kind, Pace, Plan, Registered, Target, Unreadable, plan, targets},
 };
 
-pub(crate) use self::kept::{Checked, Kept, Refused, RefusedOf};
+pub(crate) use self::{
+    install::{Installed, take_all},
+    kept::{Checked, Kept, Refused, RefusedOf},
+};
 use crate::config::{Config, RulesConfig, Verification};
 
 /// The products that can have rules.

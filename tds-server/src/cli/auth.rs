@@ -1,6 +1,8 @@
 //! `auth`: from a client and a code of Zoho's API console to a refresh token and an organization.
 
 mod choice;
+mod secret_files;
+mod values;
 
 use std::sync::Arc;
 
@@ -9,10 +11,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tds_core::clock::SystemClock;
 use tds_zoho::{DataCenter, Grant, Organization, ZohoClient, ZohoConfig, entities::Catalogue};
 
-use self::choice::{Choice, choose};
+use self::{
+    choice::{Choice, choose},
+    values::Values,
+};
 use super::{
-    dotenv::{DotEnv, quoted},
     exit::{CommandResult, Failure},
+    hidden,
     lookup::Lookup,
     output,
     settings::{CLIENT, Given, flags},
@@ -32,7 +37,8 @@ const TOKEN: &str = "ZOHO_REFRESH_TOKEN";
 #[command(
     args = flags(&[CLIENT]),
     after_help = "In Zoho's API console, create a self client and a code with the scopes that --scopes prints. The code\n\
-    works once, for a few minutes. The values are written to .env (only its owner may read it, other lines stay).\n\
+    works once, for a few minutes. The values are written to .env (only its owner may read it, other lines stay),\n\
+    and a secret into the file that its variable with the suffix _FILE names.\n\
     If .env already has a refresh token and no code is given, only the organization is chosen.\n\n\
     Examples:\n  tds-server auth --scopes\n  tds-server auth --code 1000.abc\n  \
     tds-server auth --organization 60000000001"
@@ -47,7 +53,7 @@ pub(crate) struct AuthArgs {
     /// Redirect URI of the client; a self client has none
     #[arg(long, value_name = "URI")]
     redirect_uri: Option<String>,
-    /// Print the values instead of writing .env
+    /// Print the values instead of writing files
     #[arg(long)]
     print: bool,
     /// Print the scopes that the code needs, and exit
@@ -57,7 +63,8 @@ pub(crate) struct AuthArgs {
 
 impl AuthArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
-        let lookup = Lookup::load(flags)?;
+        let mut lookup = Lookup::load(flags)?;
+        let secret_files = secret_files::find(&mut lookup)?;
         let config = quiet_config(&lookup, Need::Database)?;
         let catalogue =
             config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
@@ -66,16 +73,16 @@ impl AuthArgs {
         }
         let mut zoho = incomplete_zoho(|name| lookup.get(name))?;
         zoho.most_mints = MOST_MINTS;
-        let mut values = Values::open(self.print, &lookup)?;
+        let mut values = Values::open(self.print, secret_files)?;
         let wanted = self.organization.clone().or_else(|| lookup.get("ZOHO_ORGANIZATION_ID"));
         if let Some(code) = self.code(&zoho, &catalogue)? {
-            values.may_store_a_token()?;
+            values.may_store_secrets()?;
             complete_client(&mut zoho)?;
             let grant = tds_zoho::exchange(&zoho, &code, self.redirect_uri.as_deref()).await?;
             report(&grant, &catalogue);
             zoho.refresh_token = grant.refresh_token;
             // The token is stored before anything else can fail: the code cannot be exchanged again.
-            values.store(&client_values(&zoho, grant.data_center, &lookup))?;
+            values.store(&client_values(&zoho, grant.data_center))?;
         }
         let organization = self.organization(&zoho, wanted.as_deref()).await?;
         values.store(&[("ZOHO_ORGANIZATION_ID", organization.id.clone())])?;
@@ -152,8 +159,8 @@ fn complete_client(zoho: &mut ZohoConfig) -> CommandResult {
         zoho.client_id = id.ok_or_else(|| missing("ZOHO_CLIENT_ID"))?;
     }
     if zoho.client_secret.expose_secret().is_empty() {
-        let secret = output::ask("client secret")?.filter(|text| !text.is_empty());
-        zoho.client_secret = secret.ok_or_else(|| missing("ZOHO_CLIENT_SECRET"))?.into();
+        let secret = hidden::ask("client secret")?.filter(|secret| !secret.expose_secret().is_empty());
+        zoho.client_secret = secret.ok_or_else(|| missing("ZOHO_CLIENT_SECRET"))?;
     }
     Ok(())
 }
@@ -186,75 +193,12 @@ fn report(grant: &Grant, catalogue: &Catalogue) {
 }
 
 /// Returns the values of the client and of its token.
-fn client_values(
-    zoho: &ZohoConfig,
-    answered: Option<DataCenter>,
-    lookup: &Lookup,
-) -> Vec<(&'static str, String)> {
+fn client_values(zoho: &ZohoConfig, answered: Option<DataCenter>) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("ZOHO_CLIENT_ID", zoho.client_id.clone()),
         ("ZOHO_CLIENT_SECRET", zoho.client_secret.expose_secret().to_owned()),
         (TOKEN, zoho.refresh_token.expose_secret().to_owned()),
     ];
-    // A value that comes from a file stays there.
-    values.retain(|(name, _)| lookup.get(&format!("{name}_FILE")).is_none());
     values.extend(answered.map(|center| ("ZOHO_DATA_CENTER", center.as_str().to_owned())));
     values
-}
-
-/// Where the values go.
-struct Values {
-    /// `None`: to standard output.
-    file: Option<DotEnv>,
-    /// The variables of the environment, which take precedence over the file.
-    in_environment: Vec<&'static str>,
-    token_is_in_file: bool,
-}
-
-impl Values {
-    fn open(print: bool, lookup: &Lookup) -> CommandResult<Self> {
-        let names =
-            ["ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", TOKEN, "ZOHO_ORGANIZATION_ID", "ZOHO_DATA_CENTER"];
-        Ok(Self {
-            file: if print { None } else { Some(DotEnv::open()?) },
-            in_environment: names.into_iter().filter(|name| std::env::var_os(name).is_some()).collect(),
-            token_is_in_file: lookup.get(&format!("{TOKEN}_FILE")).is_some(),
-        })
-    }
-
-    fn may_store_a_token(&self) -> CommandResult {
-        if self.token_is_in_file && self.file.is_some() {
-            return Err(Failure::usage(format!(
-                "{TOKEN}_FILE is set, so the refresh token does not belong into .env: run the command with --print, \
-                 and write the token into that file"
-            )));
-        }
-        Ok(())
-    }
-
-    fn store(&mut self, values: &[(&'static str, String)]) -> CommandResult {
-        let Some(file) = &mut self.file else {
-            for (name, value) in values {
-                output::data(&format!("{name}={}", quoted(value)))?;
-            }
-            return Ok(());
-        };
-        file.write(values)?;
-        for (name, value) in values {
-            if self.in_environment.contains(name) && std::env::var(name).ok().as_ref() != Some(value) {
-                output::talk(&format!(
-                    "warning: {name} is also set in the environment, which takes precedence over .env: change it there"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn end(&self, organization: &Organization) -> CommandResult {
-        let name = output::clean(&organization.name).into_owned();
-        let place = if self.file.is_some() { "written to .env" } else { "printed" };
-        output::talk(&format!("organization {} ({name}); the values were {place}", organization.id));
-        output::talk("next: tds-server webhooks install --url https://YOUR-SERVER");
-        Ok(())
-    }
 }

@@ -1,21 +1,16 @@
 //! Writes settings into the file `.env`.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown},
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fs, io, path::Path};
 
 use super::{
     exit::{CommandResult, Failure},
     lookup::{DOTENV, parse},
+    replaced::ReplacedFile,
 };
 
 /// The file `.env` of the working directory, as it was read.
 pub(super) struct DotEnv {
-    path: PathBuf,
+    file: ReplacedFile,
     text: String,
     pub(super) settings: HashMap<String, String>,
 }
@@ -23,22 +18,19 @@ pub(super) struct DotEnv {
 impl DotEnv {
     /// Reads the file, which does not have to exist, and checks whether it can be replaced.
     pub(super) fn open() -> CommandResult<Self> {
-        // If the name is a link, the file that it leads to is replaced, and the link stays.
-        let path = fs::canonicalize(DOTENV).unwrap_or_else(|_| PathBuf::from(DOTENV));
-        let bytes = match fs::read(&path) {
+        // A code works once. It must not be spent if its result cannot be stored.
+        let file = ReplacedFile::open(Path::new(DOTENV), Some(0o600))
+            .map_err(|error| not_written(Path::new(DOTENV), &error))?;
+        let path = file.path();
+        let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Failure::usage(format!("{} cannot be read: {error}", path.display()))),
         };
-        let settings = parse(&bytes, &path)?;
+        let settings = parse(&bytes, path)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::usage(format!("{} is not UTF-8", path.display())))?;
-        let file = Self { path, text, settings };
-        // A code works once. It must not be spent if its result cannot be stored.
-        let probe = file.beside();
-        file.create(&probe).map_err(|error| file.not_written(&error))?;
-        fs::remove_file(&probe).map_err(|error| file.not_written(&error))?;
-        Ok(file)
+        Ok(Self { file, text, settings })
     }
 
     /// Writes settings. Lines of other settings and comments stay as they are. The file is replaced at once, and only
@@ -49,47 +41,22 @@ impl DotEnv {
         let mut known = self.settings.clone();
         known.extend(expected);
         // What is written is read before it replaces anything.
-        if parse(text.as_bytes(), &self.path).ok().as_ref() != Some(&known) {
-            let path = self.path.display();
+        let path = self.file.path();
+        if parse(text.as_bytes(), path).ok().as_ref() != Some(&known) {
+            let path = path.display();
             return Err(Failure::failed(format!(
                 "{path} cannot be changed without changing other lines; run the command with --print, and enter the \
                  values by hand"
             )));
         }
-        self.replace(&text).map_err(|error| self.not_written(&error))?;
+        self.file.replace(&text).map_err(|error| not_written(path, &error))?;
         (self.text, self.settings) = (text, known);
         Ok(())
     }
+}
 
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let path = self.beside();
-        let mut file = self.create(&path)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let renamed = written.and_then(|()| fs::rename(&path, &self.path));
-        if renamed.is_err() {
-            drop(fs::remove_file(&path));
-        }
-        renamed
-    }
-
-    /// Creates a new file for its owner only, who is the owner of the present file where that is permitted.
-    fn create(&self, path: &Path) -> io::Result<File> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        if let Ok(present) = fs::metadata(&self.path)
-            && present.uid() != file.metadata()?.uid()
-        {
-            chown(path, Some(present.uid()), Some(present.gid()))?;
-        }
-        Ok(file)
-    }
-
-    fn beside(&self) -> PathBuf {
-        self.path.with_file_name(format!(".env.{}.new", std::process::id()))
-    }
-
-    fn not_written(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!("{} cannot be replaced: {error}", self.path.display()))
-    }
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("{} cannot be replaced: {error}", path.display()))
 }
 
 /// Returns the text with these settings: each replaces its last line where there is one, or follows at the end.

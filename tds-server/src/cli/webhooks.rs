@@ -3,16 +3,11 @@
 mod clicks;
 mod session;
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use tds_core::{
-    error::{Error, ErrorKind},
-    queue::Lane,
-};
+use tds_core::{error::Error, queue::Lane};
 use tds_zoho::{
     entities::Api,
-    rules::{Destination, Deviation, Other, Pace, Plan, Registered, Step, StepOutcome, Target, Unreadable},
+    rules::{Destination, Deviation, Other, Pace, Registered, Step, Target, Unreadable},
 };
 
 use self::session::Session;
@@ -23,16 +18,11 @@ use super::{
     settings::{DATABASE, ENTITIES, Given, RULES, Setting, WEBHOOK, ZOHO, flags},
 };
 use crate::{
-    app::rules::{Look, RefusedOf, removal},
+    app::rules::{Installed, Look, RefusedOf, removal, take_all},
     entities::Entities,
     hint::command,
     http::dto,
 };
-
-/// How often an install continues by itself after something did not answer.
-const ATTEMPTS: u32 = 3;
-/// The pause before that.
-const PAUSE: Duration = Duration::from_secs(2);
 
 const SETTINGS: [&[Setting]; 5] = [WEBHOOK, RULES, ENTITIES, ZOHO, DATABASE];
 
@@ -125,31 +115,11 @@ impl LookArgs {
 
     async fn install(self, session: &Session) -> CommandResult {
         let mut pace = session.pace();
-        let (mut look, destination) = self.look(session, &mut pace).await?;
-        let mut refused = 0;
-        for attempt in 1.. {
-            match take_all(session, &look.plans, Some(&destination), &mut pace).await {
-                Ok(number) => {
-                    refused = number;
-                    break;
-                }
-                // Another look shows what Zoho did, so going on is safe whatever the interrupted call did.
-                Err(error) if error.kind() == ErrorKind::Unavailable && attempt < ATTEMPTS => {
-                    output::talk(&output::clean(&format!("{}; continuing", error.explain(command))));
-                    tokio::time::sleep(PAUSE).await;
-                    pace = session.pace();
-                    look = session.rules.look(&session.zoho, &destination, Lane::Operator, &mut pace).await?;
-                }
-                Err(error) => return Err(interrupted(&error)),
-            }
-        }
-        let changed: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
-        // Zoho may have done less than it said, so the result is what it shows now.
-        let look = if changed == 0 {
-            look
-        } else {
-            session.rules.look(&session.zoho, &destination, Lane::Operator, &mut pace).await?
-        };
+        let (look, destination) = self.look(session, &mut pace).await?;
+        let sleep = async |wait| tokio::time::sleep(wait).await;
+        let installing =
+            session.rules.install(&session.zoho, &destination, (look, pace), &mut tell, sleep).await;
+        let Installed { look, refused, has_changed } = installing.map_err(|error| interrupted(&error))?;
         if !look.plans.is_empty() {
             session.keep(&look, true).await;
         }
@@ -168,7 +138,7 @@ impl LookArgs {
                 clicks::text(&unfinished(&look), &look.base, session.has_key())
             )));
         }
-        let what = if changed == 0 { "nothing had to be done" } else { "done" };
+        let what = if has_changed { "done" } else { "nothing had to be done" };
         output::data(&format!("{what}: {webhooks} webhooks and rules are registered for {}", look.base))?;
         if look.unreadable.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
@@ -229,8 +199,9 @@ impl RemoveArgs {
             let question = format!("Delete {steps} webhooks and rules of TDS in Zoho?");
             output::confirm(&question, self.yes)?;
         }
-        let refused =
-            take_all(session, &plans, None, &mut pace).await.map_err(|error| interrupted(&error))?;
+        let refused = take_all(&session.zoho, &plans, None, &mut pace, &mut tell)
+            .await
+            .map_err(|error| interrupted(&error))?;
         if refused > 0 || is_unreadable {
             return Err(Failure::failed(
                 "not everything could be deleted; the rest is in Zoho under Settings → Automation",
@@ -241,27 +212,9 @@ impl RemoveArgs {
     }
 }
 
-/// Takes the steps of the plans. Returns how many Zoho refused.
-async fn take_all(
-    session: &Session,
-    plans: &[Plan],
-    destination: Option<&Destination>,
-    pace: &mut Pace,
-) -> Result<usize, Error> {
-    let mut refused = 0;
-    for (api, step) in plans.iter().flat_map(|plan| plan.steps.iter().map(|step| (plan.api, step))) {
-        let name = format!("{} {:?}", step.action(), step.name);
-        let taken = session.zoho.register(api, step, destination, pace).await;
-        match taken.map_err(|error| error.context(&name))? {
-            StepOutcome::Done => output::talk(&format!("{name}: done")),
-            StepOutcome::Skipped => output::talk(&format!("{name}: not tried")),
-            StepOutcome::Refused(reason) => {
-                refused += 1;
-                output::talk(&output::clean(&format!("{name}: {reason}")));
-            }
-        }
-    }
-    Ok(refused)
+/// Shows a line about a step.
+fn tell(line: &str) {
+    output::talk(&output::clean(line));
 }
 
 fn interrupted(error: &Error) -> Failure {

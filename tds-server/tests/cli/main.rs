@@ -8,6 +8,7 @@ mod logs;
 mod outbound;
 mod program;
 mod registered;
+mod secrets;
 mod service;
 mod serving;
 mod stored;

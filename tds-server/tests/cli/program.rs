@@ -79,7 +79,8 @@ impl Program {
         Running { child, stdout, stderr }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Returns the command of the program, which nobody answers unless the caller sets another standard input.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tds-server"));
         command
             .args(arguments)

@@ -16,10 +16,10 @@ use crate::{
 };
 
 const SECRET: &str = "TdsSecret0123456";
-const SCOPES: [&str; 2] = ["ZohoBooks.fullaccess.all", "ZohoInventory.fullaccess.all"];
+pub(crate) const SCOPES: [&str; 2] = ["ZohoBooks.fullaccess.all", "ZohoInventory.fullaccess.all"];
 
 /// Returns a program that knows the addresses of the organization and nothing else of Zoho.
-fn stranger(zoho: &FakeZoho) -> Program {
+pub(crate) fn stranger(zoho: &FakeZoho) -> Program {
     Program::new()
         .with("ZOHO_ACCOUNTS_URL", zoho.accounts_url())
         .with("ZOHO_API_URL", zoho.api_url())
@@ -40,7 +40,7 @@ fn client_lines(zoho: &FakeZoho) -> String {
     format!("ZOHO_CLIENT_ID={}\nZOHO_CLIENT_SECRET={}\n", credentials.client_id, credentials.client_secret)
 }
 
-fn says(ended: &Ended, status: i32, texts: &[&str]) {
+pub(crate) fn says(ended: &Ended, status: i32, texts: &[&str]) {
     let all = format!("{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.status, status, "{all}");
     for text in texts {

@@ -7,7 +7,7 @@ use tds_zoho::testkit::FakeZoho;
 use super::*;
 use crate::{Need, config::Config};
 
-fn config(zoho: &FakeZoho) -> Config {
+pub(super) fn config(zoho: &FakeZoho) -> Config {
     let credentials = zoho.credentials();
     let value = |name: &str| match name {
         "ZOHO_CLIENT_ID" => Some(credentials.client_id.clone()),
