@@ -4,9 +4,14 @@
 mod care;
 mod certificate;
 mod compose;
+mod connected;
+mod hidden;
 mod linted;
 mod nginx;
 mod proxy;
+mod recovered;
+mod repeated;
+mod restored;
 mod roles;
 mod rolled;
 mod server;
