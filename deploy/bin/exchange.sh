@@ -25,6 +25,12 @@ clean_up() {
 server_wide() { ask "$1" "$(in_service postgres)"; }
 database_exists() { [ "$(server_wide "SELECT count(*) FROM pg_database WHERE datname = $(literal "$1")")" = 1 ]; }
 
+# Whether a database exists, is not the one in service, and has the tables of TDS: `migrate` would make them in any other.
+is_of_tds() {
+    [ "$1" != "$NAME" ] && database_exists "$1" || return 1
+    [ "$(ask "SELECT count(*) FROM pg_class WHERE relname = 'tds_outbox' AND relkind = 'r'" "$(in_service "$1")")" -gt 0 ]
+}
+
 # Stops what writes to the database and belongs to the stack, and refuses to go on if something else is connected.
 stop_writers() {
     WRITERS="tds-a tds-b"

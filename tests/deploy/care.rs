@@ -72,8 +72,16 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     done.in_order(&[&["prune --yes"], &["report --format html"], &["image prune"], &["openssl s_client"]]);
 
     stage.fails(&[]);
+    stage.configure("DUMP_ARGUMENTS=\"--schema=public --schema=erp\"");
     let done = stage.run("weekly-maintenance", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
+    let dumped = &done.calls[done.call(&["pg_dump"]).expect("a dump")];
+    assert!(
+        dumped.ends_with(
+            "pg_dump --format=custom --dbname=user=postgres dbname='tds' --schema=public --schema=erp"
+        ),
+        "{dumped}"
+    );
     let mut left: Vec<String> = fs::read_dir(stage.path("state/backups"))
         .expect("the backups")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())

@@ -20,6 +20,17 @@ fn other_hidden_columns_are_not_rolled_out_while_old_processes_store_their_value
             assert_eq!(done.call(&["docker build"]).or(done.call(&["migrate"])), None, "{line}");
         }
     }
+    // Neither is a service rolled out that could not start.
+    stage.write("environment", "");
+    stage.write("deploy/tds.env", "");
+    stage.configure("COMPOSE_FILES=\"compose.yml compose.monitoring.yml\"");
+    let done = stage.run("deploy", &[]);
+    assert!(
+        done.status == 2 && done.said.contains("alertmanager.yml is missing: deploy/bin/prepare"),
+        "{}",
+        done.said
+    );
+    stage.configure("COMPOSE_FILES=compose.yml");
     // What does not run stores nothing.
     stage.write("deploy/tds.env", "TDS_HIDE_COLUMNS=customers.email\n");
     stage.write("running", "");

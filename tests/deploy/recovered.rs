@@ -223,7 +223,12 @@ async fn the_dump_of_the_stack_comes_back_with_its_owner_its_policies_and_all_it
     assert_eq!(done.status, 0, "{}", done.said);
     assert_eq!(host.products("tds"), "after, after");
     assert!(done.said.contains("syncs of everything are due now"), "{}", done.said);
-    assert_eq!(host.restore(&["--back", &old]).status, 1, "that database has another name now");
+    for (wrong, why) in
+        [(&*old, "it has another name now"), ("tds", "it is in service"), ("postgres", "it has no tables")]
+    {
+        let done = host.restore(&["--back", wrong]);
+        assert!(done.status == 1 && done.call(&["tds-task"]).is_none(), "{wrong}: {why}: {}", done.said);
+    }
 
     one_organization_moves(&host);
     comes_to_an_empty_host(home.path(), &dump, &rights).await;
