@@ -8,7 +8,8 @@ ROOT=$(dirname -- "$HERE")
 DRY_RUN=no
 CONFIG=$HERE/deploy.conf
 
-say() { printf '==> %s\n' "$*"; }
+# What is done, and what is wrong. The result of a command is on stdout and nothing else.
+say() { printf '==> %s\n' "$*" >&2; }
 complain() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 # Wrong usage or configuration has exit status 2, like the program itself.
 refuse() {
@@ -42,7 +43,7 @@ load_config() {
     . "$CONFIG"
     : "${DOMAIN:=}" "${STATE_DIR:=/srv/tds}" "${COMPOSE_FILES:=compose.yml}" "${LOCAL_PORT:=8000}" "${DOCKER:=docker}"
     : "${BACKUP_DIR:=$STATE_DIR/backups}" "${IMAGE:=tds-server}" "${KEEP_IMAGES:=10}" "${KEEP_BACKUPS:=8}"
-    : "${RUST_IMAGE:=}" "${RUNTIME_IMAGE:=}" "${SOURCE_URL:=}" "${EXTERNAL_DATABASE:=}"
+    : "${RUST_IMAGE:=}" "${RUNTIME_IMAGE:=}" "${SOURCE_URL:=}" "${EXTERNAL_DATABASE:=}" "${DUMP_ARGUMENTS:=}"
     : "${READY_SECONDS:=180}" "${READY_PAUSE:=2}" "${CERTIFICATE_DAYS:=14}" "${DISK_PERCENT:=85}"
     : "${BACKUP_HOURS:=200}" "${WEBHOOKS_STATUS:=no}"
     [ -n "$DOMAIN" ] || refuse "DOMAIN is empty in $CONFIG"
@@ -104,6 +105,15 @@ setting() {
     printf '%s' "${value:-$2}"
 }
 
+# The directory of the secrets. Compose takes a relative path from the directory of its files.
+secrets_directory() {
+    directory=$(setting STACK_SECRETS_DIR "$HERE/secrets")
+    case "$directory" in
+        /*) printf '%s' "$directory" ;;
+        *) printf '%s' "$HERE/$directory" ;;
+    esac
+}
+
 # Refuses two values of the same thing: `agree NAME VALUE NAME-IN-.ENV`.
 agree() {
     there=$(setting "$3" "$2")
@@ -140,14 +150,9 @@ note_down() {
     printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$3" >>"$STATE_DIR/deployments.log"
 }
 
-# The version of the schema of the database, or nothing if it has none yet.
+# The version of the schema of the database, or nothing if it has none yet. It needs database.sh.
 schema_version() {
-    schema=$(tds_setting TDS_SCHEMA "")
-    sql="SELECT max(version) FROM ${schema:+\"$schema\".}_sqlx_migrations"
     if [ "$DRY_RUN" = yes ]; then return 0; fi
-    if [ -n "$EXTERNAL_DATABASE" ]; then
-        psql --no-psqlrc -tA --dbname "$EXTERNAL_DATABASE" --command "$sql" 2>/dev/null || true
-    else
-        compose exec -T db psql --no-psqlrc -tA -U postgres -d "$(setting DB_NAME tds)" --command "$sql" 2>/dev/null || true
-    fi
+    schema=$(tds_setting TDS_SCHEMA "")
+    ask "SELECT max(version) FROM ${schema:+\"$schema\".}_sqlx_migrations" 2>/dev/null || true
 }

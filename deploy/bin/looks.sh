@@ -17,7 +17,7 @@ dry() {
 finish() {
     if [ "$DRY_RUN" = yes ]; then exit 0; fi
     [ "$FAILED" = 0 ] || {
-        printf '%s of the checks failed: docs/operations/deployment.md, "When something is wrong"\n' "$FAILED"
+        printf '%s of the checks failed: docs/operations/troubleshooting.md\n' "$FAILED"
         exit 1
     }
 }
@@ -118,6 +118,19 @@ look_at_webhooks() {
         passed "webhooks: as installed"
     else
         failed "webhooks: $(printf '%s' "$told" | tail -n 5 | tr '\n' ';')"
+    fi
+}
+
+look_at_alerts() {
+    case " $COMPOSE_FILES " in *compose.monitoring.yml*) ;; *) return 0 ;; esac
+    dry "the receivers of alerts" && return 0
+    receivers=$STATE_DIR/alertmanager/alertmanager.yml
+    if ! [ -r "$receivers" ]; then
+        failed "alerts: $receivers is missing (deploy/bin/prepare)"
+    elif grep -v '^ *#' "$receivers" | grep -q 'alert-receiver\.invalid'; then
+        failed "alerts: nobody gets them: $receivers still names the receiver of the example"
+    else
+        passed "alerts: they have a receiver"
     fi
 }
 

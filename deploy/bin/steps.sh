@@ -1,69 +1,12 @@
 # shellcheck shell=sh
-# The steps of a deployment. It is read by the commands in this directory, after lib.sh.
+# The steps of a deployment. It is read after lib.sh, database.sh and dumps.sh.
 
-# Makes a dump of the database, proves that it can be read, and only then gives it its name. Sets BACKUP.
+# Backs the database up: `back_up NAME`. Sets BACKUP.
 back_up() {
     BACKUP=$BACKUP_DIR/$1.dump
     say "back up the database to $BACKUP"
-    run mkdir -p "$BACKUP_DIR"
-    if [ "$DRY_RUN" = yes ]; then
-        printf 'would run: pg_dump --format=custom, pg_restore --list\n'
-        return 0
-    fi
-    # Dumps hold customers' addresses and the like.
-    (umask 077 && dump >"$BACKUP.part") || {
-        complain "pg_dump failed; $BACKUP.part is no backup"
-        return 1
-    }
-    contents=$(restore_list <"$BACKUP.part") || {
-        complain "pg_restore cannot read $BACKUP.part; it is no backup"
-        return 1
-    }
-    [ -n "$contents" ] || {
-        complain "$BACKUP.part is empty; it is no backup"
-        return 1
-    }
-    # The list is at the beginning of the dump. This reads every row.
-    restore_nowhere <"$BACKUP.part" || {
-        complain "pg_restore cannot read all of $BACKUP.part; it is no backup"
-        return 1
-    }
-    mv "$BACKUP.part" "$BACKUP"
-    (cd "$BACKUP_DIR" && sha256sum "${BACKUP##*/}" >"${BACKUP##*/}.sha256")
-    printf '%s\n' "$contents" >"$BACKUP.list"
-}
-
-dump() {
-    if [ -n "$EXTERNAL_DATABASE" ]; then
-        pg_dump --format=custom --dbname "$EXTERNAL_DATABASE"
-    else
-        compose exec -T db pg_dump --format=custom -U postgres "$(setting DB_NAME tds)"
-    fi
-}
-
-restore_list() {
-    if [ -n "$EXTERNAL_DATABASE" ]; then pg_restore --list; else compose exec -T db pg_restore --list; fi
-}
-
-restore_nowhere() {
-    if [ -n "$EXTERNAL_DATABASE" ]; then
-        pg_restore --file=/dev/null
-    else
-        compose exec -T db pg_restore --file=/dev/null
-    fi
-}
-
-# The backups, the newest first. A name ends with the time of the backup, whatever made it: before-20260102-030405.dump.
-backups() {
-    find "$BACKUP_DIR" -maxdepth 1 -name '*-[0-9]*.dump' 2>/dev/null | sed 's|^\(.*/[a-z]*-\)\(.*\)$|\2 \1\2|' | sort -r |
-        cut -d ' ' -f 2-
-}
-
-# Removes all backups but the newest.
-prune_backups() {
-    for backup in $(backups | tail -n "+$((KEEP_BACKUPS + 1))"); do
-        run rm -f "$backup" "$backup.list" "$backup.sha256"
-    done
+    # shellcheck disable=SC2086 # DUMP_ARGUMENTS must be split into words
+    make_dump "$BACKUP" $DUMP_ARGUMENTS
 }
 
 # Sends requests to these processes only: `route a`, `route b`, `route a b`. nginx finishes what it has begun.

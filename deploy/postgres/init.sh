@@ -1,15 +1,18 @@
 #!/bin/sh
 # Runs once in the container of PostgreSQL, when its volume is empty: the database, and one role for each program.
-# None of the programs is a superuser.
+# None of the programs is a superuser. `init.sh database` makes only another database for these roles (deploy/bin/restore).
 set -eu
 secrets=${SECRETS:-/run/secrets}
 user=${DB_USER:-tds}
 name=${DB_NAME:-tds}
 
+superuser() {
+    psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set user="$user" --set name="$name" --dbname postgres
+}
+
 # The roles first: TDS may not create roles, and grants to these two what it makes.
 # psql puts the passwords in as literals, so they show in no list of processes and may hold any character.
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set user="$user" --set name="$name" \
-    --dbname postgres <<SQL
+[ "${1:-}" = database ] || superuser <<SQL
 \\set tds \`cat "$secrets/db_password"\`
 \\set erp \`cat "$secrets/erp_password"\`
 \\set monitor \`cat "$secrets/monitor_password"\`
@@ -23,6 +26,9 @@ GRANT tds_writer TO erp;
 -- The exporter of PostgreSQL's own figures.
 CREATE ROLE monitor LOGIN PASSWORD :'monitor' CONNECTION LIMIT 5;
 GRANT pg_monitor TO monitor;
+SQL
+
+superuser <<SQL
 CREATE DATABASE :"name" OWNER :"user";
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"name" TO erp, monitor;

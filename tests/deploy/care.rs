@@ -43,13 +43,13 @@ fn a_healthy_stack_passes_the_daily_check_and_every_trouble_is_named() {
         assert!(done.status == 1 && done.said.contains(message), "{pattern}: {}", done.said);
     }
     stage.fails(&["webhooks status"]);
-    stage.configure("WEBHOOKS_STATUS=yes\nBACKUP_HOURS=0");
-    let done = stage.run("daily-check", &["--quiet"]);
-    assert!(
-        done.said.contains("FAIL  webhooks: ") && done.said.contains("FAIL  backup: none"),
-        "{}",
-        done.said
+    stage.configure(
+        "WEBHOOKS_STATUS=yes\nBACKUP_HOURS=0\nCOMPOSE_FILES=\"compose.yml compose.monitoring.yml\"",
     );
+    let done = stage.run("daily-check", &["--quiet"]);
+    for trouble in ["webhooks: ", "backup: none", "alerts: "] {
+        assert!(done.said.contains(&format!("FAIL  {trouble}")), "{trouble}: {}", done.said);
+    }
 }
 
 #[test]
@@ -72,8 +72,16 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     done.in_order(&[&["prune --yes"], &["report --format html"], &["image prune"], &["openssl s_client"]]);
 
     stage.fails(&[]);
+    stage.configure("DUMP_ARGUMENTS=\"--schema=public --schema=erp\"");
     let done = stage.run("weekly-maintenance", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
+    let dumped = &done.calls[done.call(&["pg_dump"]).expect("a dump")];
+    assert!(
+        dumped.ends_with(
+            "pg_dump --format=custom --dbname=user=postgres dbname='tds' --schema=public --schema=erp"
+        ),
+        "{dumped}"
+    );
     let mut left: Vec<String> = fs::read_dir(stage.path("state/backups"))
         .expect("the backups")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -102,7 +110,15 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     assert!(webhook_secret.trim().chars().all(is_zohos));
     let mode = |name: &str| fs::metadata(stage.path(name)).expect(name).permissions().mode() & 0o777;
     assert_eq!((mode("deploy/secrets"), mode("state/tls/privkey.pem")), (0o700, 0o600));
-    assert!(done.said.contains("to do: put the value into"), "{}", done.said);
+    assert!(done.said.contains("zoho_refresh_token is empty: deploy/bin/auth"), "{}", done.said);
+    // Alerts have no receiver before somebody names one.
+    stage.configure("COMPOSE_FILES=\"compose.yml compose.monitoring.yml\"");
+    let receivers = stage.read("state/alertmanager/alertmanager.yml");
+    assert!(receivers.contains("alert-receiver.invalid"), "{receivers}");
+    assert!(stage.run("daily-check", &[]).said.contains("FAIL  alerts: nobody gets them"));
+    let mine = receivers.replace("alert-receiver.invalid", "chat.example.test");
+    stage.write("state/alertmanager/alertmanager.yml", &mine);
+    assert!(stage.run("daily-check", &[]).said.contains("ok    alerts"));
     // Every secret that a compose file names exists.
     for file in ["compose.yml", "compose.erp.yml", "compose.monitoring.yml"] {
         let text = stage.read(&format!("deploy/{file}"));
@@ -117,4 +133,5 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     assert_eq!(stage.read("deploy/secrets/zoho_webhook_secret"), webhook_secret);
     assert_eq!(stage.read("state/tls/privkey.pem"), key);
     assert_eq!(stage.read("state/nginx/allow.conf"), "allow 203.0.113.7;\n");
+    assert_eq!(stage.read("state/alertmanager/alertmanager.yml"), mine);
 }

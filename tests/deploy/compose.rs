@@ -119,6 +119,41 @@ fn secrets_are_files_and_never_values() {
     }
 }
 
+#[test]
+fn the_exporter_reaches_a_database_elsewhere_by_a_file_of_its_own() {
+    let file = parsed("compose.external-database.yml");
+    let services = file["services"].as_object().expect("services");
+    assert_eq!(services.keys().collect::<Vec<_>>(), ["postgres-exporter"]);
+    let exporter = services["postgres-exporter"].as_object().expect("a service");
+    assert_eq!(exporter.keys().collect::<Vec<_>>(), ["networks"], "only the way out is added");
+    let networks = exporter["networks"].as_object().expect("networks");
+    assert_eq!(networks.keys().collect::<Vec<_>>(), ["outside"]);
+    // The file is nothing by itself: the service and the network are those of the other files.
+    assert!(parsed(FILES[1])["services"]["postgres-exporter"]["image"].is_string());
+    assert!(parsed(FILES[0])["networks"]["outside"].is_object());
+    let uri = &parsed(FILES[1])["services"]["postgres-exporter"]["environment"]["DATA_SOURCE_URI"];
+    assert!(uri.as_str().is_some_and(|uri| uri.contains("sslmode=${STACK_DB_SSLMODE:-")), "{uri}");
+}
+
+#[test]
+fn alertmanager_reads_what_the_operator_filled_in_and_no_tracked_file() {
+    let volumes = texts(&parsed(FILES[1])["services"]["alertmanager"]["volumes"]);
+    assert!(volumes.contains(&"${STACK_STATE_DIR:-/srv/tds}/alertmanager:/etc/alertmanager:ro".to_owned()));
+    assert!(volumes.iter().all(|volume| !volume.contains("docs/monitoring")), "{volumes:?}");
+}
+
+#[test]
+fn the_tag_of_an_image_is_in_one_file_only() {
+    let example = fs::read_to_string(sources().join(".env.example")).expect("the example");
+    for (name, service) in services() {
+        let image = service["image"].as_str().expect("an image");
+        let variable = image.trim_start_matches("${").split(':').next().expect("a name");
+        // The names that deploy/bin gives to the images of this project are no versions.
+        let is_ours = variable == "STACK_IMAGE";
+        assert!(is_ours || example.lines().any(|line| line == format!("#{variable}=")), "{name}: {variable}");
+    }
+}
+
 /// Returns the names in a text before which the text has one of these.
 fn names(text: &str, before: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

@@ -74,7 +74,17 @@ fn systemd_accepts_the_unit_and_finds_it_closed() {
     // The program of the unit does not exist here.
     let directory = tempfile::tempdir().expect("a directory");
     let here = directory.path().join("tds-server.service");
-    fs::write(&here, text.replace("/usr/local/bin/tds-server", "/bin/true")).expect("a copy");
+    let text = text.replace("/usr/local/bin/tds-server", "/bin/true");
+    // The page makes every file that the unit loads, and says what to change if there is no password of the database.
+    let page = fs::read_to_string(sources().join("../docs/operations/deployment.md")).expect("the page");
+    for secret in text.lines().filter_map(|line| line.strip_prefix("LoadCredential=")) {
+        let (name, path) = secret.split_once(':').expect("a name and a path");
+        assert_eq!(path, format!("/etc/tds/secrets/{name}"));
+        let makes = |line: &str| line.split(" #").next().is_some_and(|line| line.trim_end().ends_with(name));
+        assert!(page.lines().any(|line| line.contains('>') && makes(line)), "nothing makes {path}");
+    }
+    let without = page.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next());
+    fs::write(&here, format!("{text}\n{}", without.expect("lines for the unit"))).expect("a copy");
     let here = here.display().to_string();
     let output = tool("systemd-analyze", &["verify", "--man=no", &here]);
     assert!(output.status.success() && told(&output).trim().is_empty(), "{}", told(&output));

@@ -1,20 +1,12 @@
 //! nginx in front of TDS: what reaches TDS, unchanged, and what does not.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use secrecy::SecretString;
 use serde_json::Value;
-use tds_core::lock::lock;
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::{testkit::FakeZoho, webhook};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
 
 use crate::{
     linted::{told, tool},
@@ -30,25 +22,25 @@ fn client(nginx: &Nginx, from: [u8; 4]) -> Client {
     builder.build().expect("a client")
 }
 
-struct World {
-    nginx: Nginx,
+pub(crate) struct World {
+    pub(crate) nginx: Nginx,
     /// Zoho, or anybody: its address is not in the list of operators.
-    outside: Client,
-    operator: Client,
+    pub(crate) outside: Client,
+    pub(crate) operator: Client,
 }
 
 impl World {
-    fn around(nginx: Nginx) -> Self {
+    pub(crate) fn around(nginx: Nginx) -> Self {
         let (outside, operator) = (client(&nginx, [127, 0, 0, 2]), client(&nginx, [127, 0, 0, 1]));
         Self { nginx, outside, operator }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("https://{DOMAIN}:{}{path}", self.nginx.https)
     }
 
     /// A signed webhook from outside; the path may have a query.
-    fn webhook(&self, path: &str, body: &str) -> RequestBuilder {
+    pub(crate) fn webhook(&self, path: &str, body: &str) -> RequestBuilder {
         let pairs: Vec<(String, String)> = path
             .split_once('?')
             .into_iter()
@@ -64,7 +56,7 @@ impl World {
     }
 }
 
-async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let answer = request.send().await.expect("an answer");
     let status = answer.status();
     (status, serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or(Value::Null))
@@ -222,62 +214,4 @@ async fn plain_http(world: &World) {
     // Another name gets no certificate.
     let other = format!("https://127.0.0.1:{}/readyz", world.nginx.https);
     assert!(world.outside.get(other).send().await.is_err(), "a handshake for no name succeeded");
-}
-
-/// What a server that cuts every connection has received.
-#[derive(Clone, Default)]
-struct Received(Arc<Mutex<Vec<String>>>);
-
-/// Reads one request, keeps it, and closes the connection without an answer.
-async fn cutter(received: Received) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = vec![0; 64 * 1024];
-            let length = stream.read(&mut request).await.unwrap_or(0);
-            lock(&received.0).push(String::from_utf8_lossy(&request[..length]).into_owned());
-            let _ = stream.shutdown().await;
-        }
-    });
-    address
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_was_sent_is_not_sent_again_and_claims_of_clients_are_replaced() {
-    let received = Received::default();
-    let both = [cutter(received.clone()).await, cutter(received.clone()).await];
-    let world = World::around(Nginx::start(&both));
-    let request = world
-        .webhook("/api/zoho/webhooks/products?event=updated", "{\"a\":1}")
-        .header("x-forwarded-for", "127.0.0.1")
-        .header("x-forwarded-proto", "http")
-        .header("forwarded", "for=127.0.0.1")
-        .header("x-real-ip", "127.0.0.1");
-    assert_eq!(answer(request).await.0, StatusCode::BAD_GATEWAY);
-    let requests = lock(&received.0).clone();
-    assert_eq!(requests.len(), 1, "a POST that had arrived was repeated: {requests:?}");
-    let head = requests[0].to_ascii_lowercase();
-    assert!(head.starts_with("post /api/zoho/webhooks/products?event=updated http/1.1\r\n"), "{head}");
-    for line in [
-        format!("host: {DOMAIN}:{}", world.nginx.https),
-        "x-forwarded-for: 127.0.0.2".to_owned(),
-        "x-real-ip: 127.0.0.2".to_owned(),
-        "x-forwarded-proto: https".to_owned(),
-        format!("x-forwarded-host: {DOMAIN}"),
-    ] {
-        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {head}");
-    }
-    assert!(!head.contains("\r\nforwarded:") && head.matches("x-forwarded-for").count() == 1, "{head}");
-
-    // A process that is taken out of the list gets nothing, as while it is replaced.
-    world.nginx.route(&both[1..]);
-    lock(&received.0).clear();
-    assert_eq!(answer(world.webhook("/api/zoho/webhooks/products", "{}")).await.0, StatusCode::BAD_GATEWAY);
-    assert_eq!(lock(&received.0).len(), 1);
-    // A GET may be repeated: it changes nothing.
-    world.nginx.route(&both);
-    lock(&received.0).clear();
-    assert_eq!(answer(world.outside.get(world.url("/readyz"))).await.0, StatusCode::BAD_GATEWAY);
-    assert_eq!(lock(&received.0).len(), 2);
 }

@@ -7,21 +7,38 @@ use tds_postgres::{ClusterConfig, EmbeddedCluster};
 use crate::{linted::told, server::program, stage::sources};
 
 /// Runs psql as a role, with its password, and says whether the statement succeeded, and what was said.
-fn psql(url: &str, sql: &str) -> (bool, String) {
+pub(crate) fn psql(url: &str, sql: &str) -> (bool, String) {
     let output =
         Command::new("psql").args(["--no-psqlrc", "-tA", "-d", url, "-c", sql]).output().expect("psql");
     (output.status.success(), told(&output))
+}
+
+/// The superuser of a cluster, and where it is.
+pub(crate) struct Place {
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) host: String,
+    pub(crate) port: String,
+}
+
+impl Place {
+    /// Reads postgres://ROLE:PASSWORD@HOST:PORT/postgres?…
+    pub(crate) fn of(url: &str) -> Self {
+        let (admin, place) = url.split_once('@').expect("a role");
+        let (server, _) = place.split_once("/postgres").expect("a database");
+        let (host, port) = server.rsplit_once(':').expect("a port");
+        let (user, password) = admin.trim_start_matches("postgres://").split_once(':').expect("a password");
+        let [user, password, host, port] = [user, password, host, port].map(str::to_owned);
+        Self { user, password, host, port }
+    }
 }
 
 #[tokio::test]
 async fn each_program_gets_a_role_that_is_no_superuser_and_may_do_its_work() {
     let directory = tempfile::tempdir().expect("a directory");
     let cluster = EmbeddedCluster::start(&ClusterConfig::new(directory.path())).await.expect("a cluster");
-    // postgres://ROLE:PASSWORD@HOST:PORT/postgres?…
-    let (admin, place) = cluster.url().split_once('@').expect("a role");
-    let (server, _) = place.split_once("/postgres").expect("a database");
-    let (host, port) = server.rsplit_once(':').expect("a port");
-    let (user, password) = admin.trim_start_matches("postgres://").split_once(':').expect("a password");
+    let Place { user, password, host, port } = Place::of(cluster.url());
+    let server = format!("{host}:{port}");
     for name in ["db", "erp", "monitor"] {
         // Whatever a password holds, it is a value and no SQL.
         fs::write(directory.path().join(format!("{name}_password")), format!("{name}'\"\\$x;--\n"))
@@ -30,7 +47,7 @@ async fn each_program_gets_a_role_that_is_no_superuser_and_may_do_its_work() {
     let output = Command::new("sh")
         .arg(sources().join("postgres/init.sh"))
         .env("SECRETS", directory.path())
-        .envs([("PGUSER", user), ("PGPASSWORD", password), ("PGHOST", host), ("PGPORT", port)])
+        .envs([("PGUSER", &user), ("PGPASSWORD", &password), ("PGHOST", &host), ("PGPORT", &port)])
         .envs([("DB_USER", "shop"), ("DB_NAME", "a shop")])
         .output()
         .expect("the script");

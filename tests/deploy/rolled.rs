@@ -221,6 +221,10 @@ fn a_dry_run_calls_nothing_and_changes_nothing() {
         ("weekly-maintenance", &["--dry-run"]),
         ("compose", &["--dry-run", "ps"]),
         ("prepare", &["--dry-run"]),
+        ("backup", &["--dry-run"]),
+        ("auth", &["--dry-run"]),
+        ("restore", &["--dry-run", "/dev/null"]),
+        ("restore", &["--dry-run", "--back", "tds_before_restore_20260101_000000"]),
     ] {
         let stage = Stage::new();
         let done = stage.run(command, arguments);
@@ -287,7 +291,18 @@ fn wrong_usage_and_wrong_configuration_have_exit_status_2_and_say_what_is_accept
     let done = stage.run("deploy", &[]);
     assert_eq!(done.status, 2);
     assert!(done.said.contains(r#"KEEP_IMAGES in"#) && done.said.contains("a whole number"), "{}", done.said);
-    for command in ["deploy", "rollback", "compose", "prepare", "daily-check", "weekly-maintenance"] {
+    let commands = [
+        "deploy",
+        "rollback",
+        "compose",
+        "prepare",
+        "daily-check",
+        "weekly-maintenance",
+        "backup",
+        "restore",
+        "auth",
+    ];
+    for command in commands {
         let help = stage.run(command, &["--help"]);
         assert_eq!(help.status, 0);
         assert!(help.said.contains(&format!("usage: deploy/bin/{command}")), "{}", help.said);

@@ -42,12 +42,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(zoho: &FakeZoho, database: &TestDatabase) -> Self {
-        let address = free_address().await;
         let credentials = zoho.credentials();
         let settings = HashMap::from([
-            ("DATABASE_URL", database.url().to_owned()),
-            ("APP_ENV", "production".to_owned()),
-            ("TDS_BIND", address.to_string()),
             ("TDS_ADMIN_TOKEN", TOKEN.to_owned()),
             // A proxy that replaces the name is refused.
             ("ALLOWED_HOSTS", format!("{DOMAIN},localhost")),
@@ -59,6 +55,15 @@ impl Server {
             ("ZOHO_ACCOUNTS_URL", zoho.accounts_url()),
             ("ZOHO_API_URL", zoho.api_url()),
         ]);
+        Self::with(settings, database).await
+    }
+
+    /// Starts a server with these settings on a database, and waits until it is ready.
+    pub(crate) async fn with(mut settings: HashMap<&'static str, String>, database: &TestDatabase) -> Self {
+        let address = free_address().await;
+        settings.insert("DATABASE_URL", database.url().to_owned());
+        settings.insert("APP_ENV", "production".to_owned());
+        settings.insert("TDS_BIND", address.to_string());
         let mut command = Command::new(program());
         command.arg("serve").env_clear().envs(&settings).current_dir(std::env::temp_dir());
         let child = command.kill_on_drop(true).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -79,6 +84,20 @@ impl Server {
         command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
         let output = command.output().await.expect("the program runs");
         (output.status.code(), told(&output))
+    }
+}
+
+/// Waits until a statement answers a number.
+pub(crate) async fn until_it_is(database: &TestDatabase, sql: &'static str, wanted: i64) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found: i64 =
+            sqlx::query_scalar(sql).fetch_one(database.database().pool()).await.expect("a number");
+        if found == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{sql}: {found} instead of {wanted}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 

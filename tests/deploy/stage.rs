@@ -22,8 +22,16 @@ fi
 case "$line" in
     *pg_dump*) printf 'the dump' ;;
     *"pg_restore --list"*) cat >/dev/null; cat "$STAGE/contents" ;;
-    *" psql "*) cat "$STAGE/schema" 2>/dev/null ;;
+    *"mktemp "*) echo /tmp/a-list ;;
+    *" db df "*) printf 'Filesystem 1024-blocks Used Available Capacity Mounted\nx 1 1 %s 1%% /\n' "$(cat "$STAGE/free")" ;;
+    *" psql "*"count(*) FROM pg_database"*) echo 1 ;;
+    *" psql "*"pg_database_size"*) echo 1000 ;;
+    *" psql "*"SHOW data_directory"*) echo /data ;;
+    *" psql "*"string_agg"*) cat "$STAGE/others" 2>/dev/null ;;
+    *" psql "*"_sqlx_migrations"*) cat "$STAGE/schema" 2>/dev/null ;;
     *" migrate") cp "$STAGE/schema.after" "$STAGE/schema" 2>/dev/null || true ;;
+    *" ps --quiet"*) cat "$STAGE/running" 2>/dev/null ;;
+    *"inspect --format"*"Config.Env"*) cat "$STAGE/environment" ;;
     *"webhook send"*) cat >"$STAGE/smoke" ;;
     *"image ls"*) cat "$STAGE/tags" 2>/dev/null ;;
     *" ps --all"*"{{.Service}}"*) cat "$STAGE/states" ;;
@@ -37,6 +45,12 @@ case "$line" in
 esac
 exit 0
 "#;
+
+/// The table of contents of a dump, as `pg_restore --list` prints it.
+const CONTENTS: &str = "; Archive\n\
+    1; 0 16385 TABLE DATA public tds_inbox_events tds\n\
+    2; 0 16386 TABLE DATA public tds_outbox tds\n\
+    3; 0 16387 TABLE DATA erp products tds\n";
 
 const STUBS: [&str; 4] = ["docker", "curl", "df", "openssl"];
 
@@ -71,6 +85,10 @@ impl Stage {
         let stage = Self { directory: tempfile::tempdir().expect("a directory") };
         let copied = Command::new("cp").arg("-r").arg(sources()).arg(stage.path("deploy")).status();
         assert!(copied.expect("cp").success());
+        let monitoring = sources().join("../docs/monitoring");
+        fs::create_dir(stage.path("docs")).expect("a directory");
+        let copied = Command::new("cp").arg("-r").arg(monitoring).arg(stage.path("docs")).status();
+        assert!(copied.expect("cp").success());
         for directory in ["bin", "state"] {
             fs::create_dir(stage.path(directory)).expect("a directory");
         }
@@ -88,7 +106,8 @@ impl Stage {
             ),
         );
         for (name, text) in [
-            ("contents", "; Archive\n1; 1259 16385 TABLE public tds_sync_queue tds\n"),
+            ("contents", CONTENTS),
+            ("free", "9000000"),
             ("states", "tds-a running healthy\ntds-b running healthy\ndb running healthy\n"),
             ("dead", r#"{"items":[],"next_cursor":null}"#),
             ("health", r#"{"status":"healthy"}"#),
@@ -115,6 +134,14 @@ impl Stage {
     /// Makes every call fail that one of these patterns (extended regular expressions) matches.
     pub(crate) fn fails(&self, patterns: &[&str]) {
         self.write("fail", &patterns.join("\n"));
+    }
+
+    /// Puts another script into the place of the stub of a program.
+    pub(crate) fn replace_stub(&self, name: &str, script: &str) {
+        self.unstub(name);
+        self.write(&format!("bin/{name}"), script);
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.path(&format!("bin/{name}")), executable).expect("executable");
     }
 
     /// Adds lines to the configuration.

@@ -1,0 +1,70 @@
+# shellcheck shell=sh
+# Dumps: how one is made, what proves it, and which are kept. It is read after lib.sh and database.sh.
+
+# Makes a dump of DATABASE, reads all of it, and only then gives it its name: `make_dump FILE [ARGUMENTS OF pg_dump]`.
+# EMPTY=yes: the database may have no tables yet.
+make_dump() {
+    dump=$1
+    shift
+    run mkdir -p "$(dirname -- "$dump")"
+    if [ "$DRY_RUN" = yes ]; then
+        printf 'would run: pg_dump --format=custom, pg_restore --list and --file=/dev/null: %s\n' "$dump"
+        return 0
+    fi
+    # Dumps hold addresses of customers and the like.
+    (umask 077 && client pg_dump --format=custom --dbname="$DATABASE" "$@" >"$dump.part") || {
+        complain "pg_dump failed; $dump.part is no backup"
+        return 1
+    }
+    contents=$(contents_of "$dump.part") || return 1
+    [ -n "$contents" ] || {
+        complain "$dump.part is empty; it is no backup"
+        return 1
+    }
+    if [ "${EMPTY:-no}" = no ]; then
+        for table in tds_inbox_events tds_outbox products; do
+            has_table "$table" || {
+                complain "$dump.part has no table $table; it is no backup"
+                return 1
+            }
+        done
+    fi
+    # The list is at the beginning of the file. This reads every row.
+    client pg_restore --file=/dev/null <"$dump.part" || {
+        complain "pg_restore cannot read all of $dump.part; it is no backup"
+        return 1
+    }
+    mv "$dump.part" "$dump"
+    (cd "$(dirname -- "$dump")" && sha256sum "${dump##*/}" >"${dump##*/}.sha256")
+}
+
+# The table of contents of a dump.
+contents_of() {
+    client pg_restore --list <"$1" || {
+        complain "pg_restore cannot read $1; it is no backup"
+        return 1
+    }
+}
+
+# Whether $contents has the rows of a table, in any schema.
+has_table() { printf '%s\n' "$contents" | grep -q "TABLE DATA [^ ]* $1 "; }
+
+# The schemas of $contents that have this table: `schemas_with products` are the mirrors.
+schemas_with() {
+    printf '%s\n' "$contents" | awk -v table="$1" '$4 == "TABLE" && $5 == "DATA" && $7 == table { print $6 }' | sort -u
+}
+
+# The dumps of a directory, the newest first. A name ends with the time of the dump, whatever made it:
+# before-20260102-030405.dump.
+dumps() {
+    find "$1" -maxdepth 1 -name '*-[0-9]*.dump' 2>/dev/null | while read -r found; do
+        printf '%s %s\n' "$(printf '%s' "${found##*/}" | tr -cd '0-9')" "$found"
+    done | sort -r | cut -d ' ' -f 2-
+}
+
+# Removes all dumps of a directory but the newest: `prune_dumps DIRECTORY NUMBER`.
+prune_dumps() {
+    dumps "$1" | tail -n "+$(($2 + 1))" | while read -r old; do
+        run rm -f "$old" "$old.list" "$old.sha256"
+    done
+}
