@@ -47,6 +47,19 @@ replace() {
     route a b
 }
 
+# Starts everything but TDS, and replaces what has another configuration. The processes of TDS are not named, because
+# docker compose replaces all that it is told to at once.
+start_others() {
+    say "the other services"
+    if [ "$DRY_RUN" = yes ]; then
+        others="(all services but those of TDS)"
+    else
+        others=$(compose config --services | grep -v '^tds-') || return 1
+    fi
+    # shellcheck disable=SC2086 # one word for each service
+    compose up --detach --no-build $others
+}
+
 # Asks STACK_IMAGE whether it works with the schema of the database. `migrate` of a program that is older than the
 # schema changes nothing: it succeeds, or says that it refuses.
 accepts_schema() {

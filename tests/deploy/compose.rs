@@ -186,3 +186,11 @@ fn the_example_environment_is_complete() {
     }
     assert_eq!(texts(&parsed("compose.yml")["services"]["tds-a"]["env_file"]), ["tds.env"]);
 }
+
+#[test]
+fn a_process_of_tds_has_the_same_configuration_whether_it_is_started_alone_or_with_all() {
+    // `up --no-deps` leaves this key out, and docker compose replaces what differs.
+    for side in ["tds-a", "tds-b"] {
+        assert!(parsed("compose.yml")["services"][side]["depends_on"].is_null(), "{side}");
+    }
+}

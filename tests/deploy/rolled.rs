@@ -31,6 +31,8 @@ fn a_deployment_backs_up_migrates_replaces_one_after_the_other_and_asks() {
         &[&new, "up --detach --no-deps --no-build tds-b"],
         &["tds-b /usr/bin/tds-server healthcheck"],
         &["nginx -s reload"],
+        // Without their names, docker compose may replace both processes of TDS at once.
+        &["up --detach --no-build db nginx"],
         &["nginx -t"],
         &["webhook send products --file - --url http://nginx:8081"],
         &["curl", "--resolve tds.example.test:443:127.0.0.1", "https://tds.example.test/readyz"],
@@ -46,6 +48,9 @@ fn a_deployment_backs_up_migrates_replaces_one_after_the_other_and_asks() {
     assert_eq!(smoke["organization_id"], "0");
     assert!(stage.read("state/deployments.log").contains(&format!("deployed\t{new}\t40")));
     assert_eq!(dumps(&stage), 1);
+    let ups = done.calls.iter().filter(|call| call.contains(" up --detach"));
+    let of_tds: Vec<usize> = ups.map(|call| call.matches(" tds-").count()).collect();
+    assert_eq!(of_tds, [0, 1, 1, 0], "{:#?}", done.calls);
 }
 
 /// Returns the number of finished backups.

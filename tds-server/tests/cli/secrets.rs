@@ -4,10 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{Read as _, Write as _},
-    os::{
-        fd::OwnedFd,
-        unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
-    },
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     process::Stdio,
     time::Duration,
 };
@@ -95,7 +92,7 @@ fn terminal() -> (File, File) {
     unlockpt(&person).expect("unlocked");
     let name = ptsname(&person, Vec::new()).expect("a name");
     let program = OpenOptions::new().read(true).write(true).open(OsStr::from_bytes(name.to_bytes()));
-    (File::from(OwnedFd::from(person)), program.expect("the other side"))
+    (File::from(person), program.expect("the other side"))
 }
 
 /// Starts `auth` at a terminal. Returns it when it asks for the client secret, with what it said until then.
