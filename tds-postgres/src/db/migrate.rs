@@ -26,7 +26,7 @@ use super::{
 /// A migration of large tables takes long, and waits for the sessions that use them.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// The oldest version of the schema whose programs work on the present one. A migration that takes away what they use raises
 /// the number.
