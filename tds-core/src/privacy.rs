@@ -109,6 +109,11 @@ pub struct ErasedFile {
 /// - A text that contains the digits of the record's id as a part of a longer number does not name the record.
 /// - The files of an erased record are known until they are forgotten, also after a crash of the caller that removes them.
 ///
+/// The store in memory does not implement this trait, so the conformance suite has no case for it. Nothing in that store
+/// outlives its process, and an erasure there would be a second list of every place at which a store keeps values, which
+/// nothing but the suite would use. The tests of the store in PostgreSQL and the end-to-end tests, which search a dump of
+/// the database, check the sentences above.
+///
 /// # Errors
 /// The methods fail only if the store cannot be reached or a row stays locked.
 #[async_trait]

@@ -134,8 +134,7 @@ impl PgEraser {
         record::erase(tx, schema, id, local_id, &mut counts).await?;
         let mut concerned = Concerned::default();
         concerned.add(schema.entity.as_str(), Some(id.to_owned()), local_id);
-        counts.documents =
-            documents::erase(tx, persons, documents, (id, local_id), &mut concerned).await?;
+        counts.documents = documents::erase(tx, persons, documents, (id, local_id), &mut concerned).await?;
         // Only the events of these records lose bodies that do not name the person.
         let own: Vec<String> = concerned.known_ids().into_iter().map(str::to_owned).collect();
         counts.events += events::blank(tx, named, &mut concerned).await?;

@@ -209,6 +209,14 @@ impl Mirror for PgMirror {
         Ok(differences)
     }
 
+    async fn kept(&self, read: Read) -> Result<Read> {
+        let screened = erased::screen(&self.database, &self.persons, &[&read]).await.map_err(|error| {
+            classify_for_record(error, &format!("looking for erased records of {}", read.key.entity))
+        })?;
+        // A read of an erased record itself is ignored as a whole.
+        Ok(screened.and_then(|it| it.reads.into_iter().next().flatten()).unwrap_or(read))
+    }
+
     async fn count(
         &self,
         schema: &MirrorSchema,

@@ -30,5 +30,4 @@ pub(super) fn names_one(ids: &HashSet<&str>, text: &str) -> bool {
 }
 
 /// A row for each record: the beginning of a statement whose first three parameters are the fields.
-pub(super) const CONCERNED: &str =
-    "WITH c AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (entity_type, zoho_id, local_id))";
+pub(super) const CONCERNED: &str = "WITH c AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS c (entity_type, zoho_id, local_id))";

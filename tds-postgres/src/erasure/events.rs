@@ -38,11 +38,7 @@ UPDATE tds_inbox_events AS e SET raw_payload = '', error_message = NULL,
 ";
 
 /// Returns the events whose bodies name the person, of all events or of those of the last time.
-pub(super) async fn search(
-    tx: &mut Tx,
-    id: &str,
-    within: Option<Duration>,
-) -> Result<Vec<i64>, sqlx::Error> {
+pub(super) async fn search(tx: &mut Tx, id: &str, within: Option<Duration>) -> Result<Vec<i64>, sqlx::Error> {
     let search = match within {
         Some(within) => sqlx::query_as(SEARCH_NEW).bind(id).bind(seconds(within)),
         None => sqlx::query_as(SEARCH).bind(id),

@@ -13,7 +13,10 @@ const ERASED: [(&str, &str); 12] = [
     ("tds_queue_done", "texts.rs: errors"),
     ("tds_queue_attempts", "texts.rs: errors"),
     ("tds_run_kept", "texts.rs: payloads"),
-    ("tds_sync_runs", "texts.rs: logs that name a record. Plans, selections and held deletions have ids only"),
+    (
+        "tds_sync_runs",
+        "texts.rs: logs that name a record. Plans, selections and held deletions have ids only",
+    ),
     ("tds_outbox", "record.rs, stored.rs: differences; texts.rs: notes"),
     ("tds_captured", "a part of tds_outbox for every statement"),
     ("tds_links", "record.rs, stored.rs: earlier, kept and sent values"),

@@ -53,7 +53,7 @@ async fn rows(
         format!(" OR ({entity}, {column}) IN (SELECT c.entity_type, c.local_id FROM c)")
     });
     let select = format!(
-        "{CONCERNED} SELECT {key}, {entity}, {value}::text, f.is_concerned FROM {table} AS t CROSS JOIN LATERAL (SELECT
+        "{CONCERNED} SELECT t.{key}, {entity}, {value}::text, f.is_concerned FROM {table} AS t CROSS JOIN LATERAL (SELECT
            ({entity}, {id_column}) IN (SELECT c.entity_type, c.zoho_id FROM c){by_local_id} AS is_concerned) AS f
           WHERE {value} IS NOT NULL AND {entity} = ANY($4) AND (f.is_concerned OR strpos({value}::text, $5) > 0)
             FOR UPDATE OF t"
@@ -66,9 +66,8 @@ async fn rows(
         .bind(id)
         .fetch_all(tx)
         .await?;
-    let is_named = |value: &str, is_concerned: Option<bool>| {
-        is_concerned == Some(true) || names(value.as_bytes(), id)
-    };
+    let is_named =
+        |value: &str, is_concerned: Option<bool>| is_concerned == Some(true) || names(value.as_bytes(), id);
     let rows = rows.into_iter().filter(|(_, _, value, is_concerned)| is_named(value, *is_concerned));
     Ok(rows.map(|(key, entity, value, _)| (key, entity, value)).collect())
 }

@@ -20,9 +20,9 @@ use crate::{app::refusal::Refusal, http::dto};
 #[derive(Args)]
 #[command(args = flags(&[IMAGES, ENTITIES, DATABASE]), after_help = "Examples:\n  tds-server erase customers 460000000026049\n  \
     tds-server erase customers 460000000026049 --undo\n\n\
-    The row stays as an empty tombstone, and documents keep their amounts without the person's name and address. Later \
-    reads of the record are ignored until the erasure is undone. Zoho itself, backups and the logs are not changed: see \
-    docs/operations/privacy.md.")]
+    The row stays as an empty tombstone, and documents keep their amounts without the person's name and address. The \
+    file of a product's image is removed from TDS_IMAGE_STORE. Later reads of the record are ignored until the erasure \
+    is undone. Zoho itself, backups and the logs are not changed: see docs/operations/privacy.md.")]
 pub(crate) struct EraseArgs {
     /// Entity type of the record, such as customers
     entity: EntityType,
@@ -73,7 +73,11 @@ impl EraseArgs {
         let erasure =
             erasure.ok_or_else(|| Refusal::NoRecord(RecordKey::new(self.entity.clone(), id.clone())))?;
         let key = erasure.key.clone();
-        if self.json { output::json(&dto::Erasure::from(erasure))? } else { print(&erasure)? }
+        if self.json {
+            output::json(&dto::Erasure::from(erasure))?
+        } else {
+            print(&erasure)?
+        }
         remove_files(store, &*eraser, &key).await
     }
 }

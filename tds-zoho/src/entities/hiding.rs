@@ -108,7 +108,9 @@ impl Hiding {
         };
         for (field, difference) in differences {
             let is_hidden = rules.hides(&field);
-            for (name, value) in difference.as_object_mut().into_iter().flatten().filter(|(name, _)| *name != "field") {
+            for (name, value) in
+                difference.as_object_mut().into_iter().flatten().filter(|(name, _)| *name != "field")
+            {
                 if is_hidden && !matches!(name.as_str(), "winner" | "take") {
                     changed |= !value.is_null();
                     *value = Value::Null;
