@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// The writers of the mirror take the same lock, shared.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext($1))";
 
+/// A push that has loaded one of these records goes by an epoch that is over. Its changes are pushed again, by what is left.
+const OVERTAKE: &str = "UPDATE tds_modes SET epoch = epoch + 1 WHERE entity_type = ANY($1)";
+
 const KNOWN: &str = "
 SELECT EXISTS (SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2)
     OR EXISTS (SELECT FROM tds_erasures WHERE entity_type = $1 AND zoho_id = $2)
@@ -106,9 +109,10 @@ impl PgEraser {
         let mut locked: Vec<&str> = documents.iter().map(|it| it.entity.as_str()).collect();
         locked.push(entity.as_str());
         locked.sort_unstable();
-        for entity in locked {
+        for entity in &locked {
             sqlx::query(LOCK).bind(entity).execute(&mut tx).await?;
         }
+        sqlx::query(OVERTAKE).bind(&locked).execute(&mut tx).await?;
         // What arrived during the search.
         named.extend(events::search(&mut tx, id, Some(PATIENCE)).await?);
         let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
