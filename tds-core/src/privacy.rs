@@ -1,8 +1,18 @@
 //! Values that are not kept: what a redaction removes from stored data, and the erasure of a person's record.
 
+mod names;
+mod persons;
+#[cfg(feature = "memory")]
+mod typed;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+pub use self::{
+    names::names,
+    persons::{PARTIES, Persons, Screened, parties},
+};
 
 use crate::{
     error::Result,
@@ -108,11 +118,7 @@ pub struct ErasedFile {
 /// - A later read of a document that names an erased person is written without what says who the person is.
 /// - A text that contains the digits of the record's id as a part of a longer number does not name the record.
 /// - The files of an erased record are known until they are forgotten, also after a crash of the caller that removes them.
-///
-/// The store in memory does not implement this trait, so the conformance suite has no case for it. Nothing in that store
-/// outlives its process, and an erasure there would be a second list of every place at which a store keeps values, which
-/// nothing but the suite would use. The tests of the store in PostgreSQL and the end-to-end tests, which search a dump of
-/// the database, check the sentences above.
+/// - A push of such a record or document that was loaded before the erasure is refused as if its mode had changed.
 ///
 /// # Errors
 /// The methods fail only if the store cannot be reached or a row stays locked.

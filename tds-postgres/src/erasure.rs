@@ -10,7 +10,6 @@ mod concerned;
 mod documents;
 mod events;
 mod files;
-mod names;
 #[cfg(test)]
 mod places;
 mod record;

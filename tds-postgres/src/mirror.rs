@@ -5,7 +5,7 @@ pub(crate) mod catalog;
 mod children;
 mod compare;
 mod decisions;
-pub(crate) mod erased;
+mod erased;
 mod head;
 mod locks;
 mod pending;
@@ -25,7 +25,7 @@ use tds_core::{
     error::{Error, Result},
     guard::SyncState,
     mirror::{Applied, Difference, Mirror, MirrorSchema, RecordCount},
-    privacy::Redaction,
+    privacy::{Persons, Redaction},
     record::{DateRange, EntityType, Read, RecordId},
 };
 
@@ -39,7 +39,6 @@ use crate::{
 };
 use batch::Batch;
 use catalog::{Catalog, Tables};
-use erased::Persons;
 use locks::{Lock, Locks};
 
 /// Keeps tables equal to the source, for any [`MirrorSchema`]. The columns are read from the catalog.

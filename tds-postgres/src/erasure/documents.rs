@@ -1,13 +1,15 @@
 //! The rows of documents that name the person.
 
 use sqlx::Row as _;
-use tds_core::{privacy::Redaction, record::EntityType};
+use tds_core::{
+    privacy::{PARTIES, Redaction},
+    record::EntityType,
+};
 
 use super::concerned::Concerned;
 use crate::{
     Tx,
     db::quote::{self, identifier},
-    mirror::erased::PARTIES,
 };
 
 /// A table of documents that name persons of one entity type.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use tds_core::privacy::names;
 
-use super::{concerned::Concerned, names::names};
+use super::concerned::Concerned;
 use crate::{Tx, db::text::seconds};
 
 /// The bodies that contain the digits of the id, at least as a part of a longer id. The address of a webhook can name a

@@ -1,11 +1,10 @@
 //! The JSON of the engine's tables about documents that name the person: links, local changes, conflicts and findings.
 
-use tds_core::privacy::Redaction;
+use tds_core::privacy::{Redaction, names};
 
 use super::{
     concerned::{CONCERNED, Concerned},
     documents::Documents,
-    names::names,
 };
 use crate::{
     Tx,

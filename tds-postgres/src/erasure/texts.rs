@@ -1,11 +1,9 @@
 //! Payloads of items, and texts that quote what a record says: errors of items and events, logs of runs, notes.
 
 use futures_util::TryStreamExt as _;
+use tds_core::privacy::names;
 
-use super::{
-    concerned::{CONCERNED, Concerned, names_one},
-    names::names,
-};
+use super::concerned::{CONCERNED, Concerned, names_one};
 use crate::{Tx, db::quote::statement};
 
 /// Payloads that contain the digits of the id, at least as a part of a longer id.

@@ -4,7 +4,8 @@
 ///
 /// The bytes are a body as it arrived, JSON, or an error text. In a form, an escape such as `%22` may stand before the id,
 /// and `\u0022` in JSON: these digits belong to a quotation mark, so the id begins after them.
-pub(super) fn names(bytes: &[u8], id: &str) -> bool {
+#[must_use]
+pub fn names(bytes: &[u8], id: &str) -> bool {
     let id = id.as_bytes();
     if id.is_empty() {
         return false;
