@@ -1,10 +1,13 @@
 //! Cases of [`Eraser`], for stores that erase records.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
+mod names;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::names::Names;
 use super::{
     harness::*,
     mirror::{INVOICE_SCHEMA, applied},
@@ -14,9 +17,9 @@ use crate::{
     inbox::NewEvent,
     mirror::{Applied, MirrorSchema},
     outbound::{ConflictStatus, FieldConflict, Mode, ModeChange, Settled, Settlement},
-    privacy::{Eraser, Erasure, RedactedColumn, RedactedTable, Redaction},
+    privacy::{Eraser, Erasure, Redaction},
     queue::{ItemFilter, Outcome, Settle},
-    record::{Content, EntityType, Fields, Read, RecordBuilder, RecordId},
+    record::{Content, Fields, Read, RecordBuilder, RecordId},
 };
 
 const CUSTOMER_SCHEMA: MirrorSchema =
@@ -28,43 +31,6 @@ const NAME: &str = "customer_name";
 #[must_use]
 pub fn persons() -> Arc<dyn Redaction> {
     Arc::new(Names)
-}
-
-struct Names;
-
-impl Redaction for Names {
-    fn rules(&self) -> String {
-        NAME.to_owned()
-    }
-
-    fn tables(&self) -> Vec<RedactedTable> {
-        let columns = vec![RedactedColumn { name: NAME, hashed: false }];
-        vec![RedactedTable { entity: INVOICES, table: "invoices", is_head: true, columns }]
-    }
-
-    fn json(&self, entity: &EntityType, text: &str) -> Option<String> {
-        let mut json: Value = serde_json::from_str(text).ok()?;
-        json.as_object_mut().filter(|_| *entity == INVOICES)?.remove(NAME)?;
-        Some(json.to_string())
-    }
-
-    fn differences(&self, entity: &EntityType, text: &str) -> Option<String> {
-        let mut json: Value = serde_json::from_str(text).ok()?;
-        let list = json.as_array_mut().filter(|_| *entity == INVOICES)?;
-        let named = list.iter_mut().filter(|difference| difference["field"] == NAME);
-        for difference in named.filter_map(Value::as_object_mut) {
-            difference.retain(|name, _| matches!(name.as_str(), "field" | "winner"));
-        }
-        Some(json.to_string())
-    }
-
-    fn body(&self, _entity: &EntityType, _body: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn hash(&self, _text: &str) -> Option<String> {
-        None
-    }
 }
 
 fn customer(id: &str, version: i64) -> Read {
