@@ -5,6 +5,7 @@
 
 #[cfg(feature = "testkit")]
 mod controls;
+mod erasure;
 mod event;
 mod findings;
 mod history;
@@ -39,6 +40,7 @@ use crate::{
     guard::SyncState,
     lock::lock,
     mirror::DelayedItem,
+    privacy::{Persons, Redaction},
     record::{EntityType, Fields, Payload, RecordId, RecordKey},
 };
 
@@ -79,6 +81,13 @@ impl MemoryStore {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { shared: Arc::new(Shared { clock, state: Mutex::default(), work: Notify::new() }) }
+    }
+
+    /// Sets what says who a person is: it is removed from documents that name an erased person.
+    #[must_use]
+    pub fn without_erased(self, persons: Arc<dyn Redaction>) -> Self {
+        self.state().persons = Persons::new(persons);
+        self
     }
 
     /// Returns the head row of a record.

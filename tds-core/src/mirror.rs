@@ -111,6 +111,14 @@ pub trait Mirror: Send + Sync {
         Ok(HashMap::new())
     }
 
+    /// Returns a read of a record as [`Mirror::apply`] would take it: without what the target must not keep. A push goes by
+    /// such a read, so that it finds what it wrote, and notes nothing that is not kept.
+    ///
+    /// The default implementation returns the read as it is.
+    async fn kept(&self, read: Read) -> Result<Read> {
+        Ok(read)
+    }
+
     /// Counts the live records of an entity type and, with a column and a range, those among them whose value of this
     /// column lies in the range.
     ///

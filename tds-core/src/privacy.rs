@@ -1,8 +1,18 @@
 //! Values that are not kept: what a redaction removes from stored data, and the erasure of a person's record.
 
+mod names;
+mod persons;
+#[cfg(feature = "memory")]
+mod typed;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+pub use self::{
+    names::names,
+    persons::{PARTIES, Persons, Screened, parties},
+};
 
 use crate::{
     error::Result,
@@ -47,8 +57,8 @@ pub trait Redaction: Send + Sync {
     /// Redacts JSON text that is a record of the entity type, or a part of one. Returns `None` if nothing changes.
     fn json(&self, entity: &EntityType, text: &str) -> Option<String>;
 
-    /// Redacts JSON text that is a list of differences between two versions of a record: `[{"field": …}, …]`. Returns
-    /// `None` if nothing changes.
+    /// Redacts JSON text that is a list of differences between two versions of a record, `[{"field": …}, …]`, or has such
+    /// values by field, `{"rate": …}`. Returns `None` if nothing changes.
     fn differences(&self, entity: &EntityType, text: &str) -> Option<String>;
 
     /// Redacts a pushed body that arrived for an entity type. Returns `None` if nothing changes.
@@ -79,7 +89,7 @@ pub struct ErasedCounts {
     pub rows: u64,
     /// Documents that name the person. They keep their amounts.
     pub documents: u64,
-    /// Bodies of pushed events.
+    /// Pushed events that lost their bodies or their errors.
     pub events: u64,
     /// Items of the queue, kept work of cancelled runs and dead letters.
     pub items: u64,
@@ -87,6 +97,17 @@ pub struct ErasedCounts {
     pub changes: u64,
     /// Findings of verifications.
     pub findings: u64,
+    /// Files of images, which are outside the store: see [`Eraser::files`].
+    pub files: u64,
+}
+
+/// A file of an erased record. It is outside the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErasedFile {
+    /// Where the file is, as a URL.
+    pub location: String,
+    /// Another record names the same file, so the file stays.
+    pub is_shared: bool,
 }
 
 /// Erases records of persons from a store.
@@ -95,6 +116,9 @@ pub struct ErasedCounts {
 /// - An erasure is one transaction: it removes everything or nothing.
 /// - A later read of an erased record is ignored, and nothing of it is kept, until the erasure is undone.
 /// - A later read of a document that names an erased person is written without what says who the person is.
+/// - A text that contains the digits of the record's id as a part of a longer number does not name the record.
+/// - The files of an erased record are known until they are forgotten, also after a crash of the caller that removes them.
+/// - A push of such a record or document that was loaded before the erasure is refused as if its mode had changed.
 ///
 /// # Errors
 /// The methods fail only if the store cannot be reached or a row stays locked.
@@ -106,6 +130,12 @@ pub trait Eraser: Send + Sync {
 
     /// Lets an erased record return with its next sync. Returns false if it is not erased.
     async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool>;
+
+    /// Returns the files of an erased record that are not forgotten. The caller removes those that no other record has.
+    async fn files(&self, key: &RecordKey) -> Result<Vec<ErasedFile>>;
+
+    /// Forgets the files of an erased record, after they were removed.
+    async fn forget_files(&self, key: &RecordKey) -> Result<()>;
 
     /// Returns the erasure of a record; `None` if it is not erased.
     async fn erasure(&self, entity: &EntityType, id: &RecordId) -> Result<Option<Erasure>>;

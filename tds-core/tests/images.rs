@@ -112,6 +112,10 @@ impl ImageFiles for World {
         tokio::task::yield_now().await;
         Ok(location)
     }
+
+    async fn remove(&self, location: &str) -> Result<bool> {
+        Ok(location.starts_with(BASE) && self.state().files.remove(location).is_some())
+    }
 }
 
 #[async_trait]

@@ -3,9 +3,18 @@
 //! The bodies of the inbox are searched first, because that takes longest. Then the transaction takes the lock under which
 //! records of the person's type and of the documents are written, so that no batch writes what is being erased: a batch
 //! that comes later finds the erasure, and leaves the person out (`mirror/erased.rs`).
+//!
+//! `places.rs` lists every table of the engine and says what is erased in it, or why nothing is.
 
+mod concerned;
 mod documents;
+mod events;
+mod files;
+#[cfg(test)]
+mod places;
 mod record;
+mod stored;
+mod texts;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +23,12 @@ use sqlx::types::Json;
 use tds_core::{
     error::Result,
     mirror::MirrorSchema,
-    privacy::{ErasedCounts, Eraser, Erasure, Redaction},
+    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, Redaction},
     record::{EntityType, RecordId, RecordKey},
 };
 use time::OffsetDateTime;
 
+use self::{concerned::Concerned, documents::Documents};
 use crate::{
     Database, Tx,
     db::{
@@ -32,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// The writers of the mirror take the same lock, shared.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext($1))";
+
+/// A push that has loaded one of these records goes by an epoch that is over. Its changes are pushed again, by what is left.
+const OVERTAKE: &str = "UPDATE tds_modes SET epoch = epoch + 1 WHERE entity_type = ANY($1)";
 
 const KNOWN: &str = "
 SELECT EXISTS (SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2)
@@ -91,24 +104,51 @@ impl PgEraser {
             return Ok(None);
         }
         let documents = documents::of(&mut tx, &*self.persons, entity).await?;
-        let mut counts = ErasedCounts::default();
-        counts.events += documents::blank_events(&mut tx, id, None).await?;
+        let mut named = events::search(&mut tx, id, None).await?;
         let mut locked: Vec<&str> = documents.iter().map(|it| it.entity.as_str()).collect();
         locked.push(entity.as_str());
         locked.sort_unstable();
-        for entity in locked {
+        for entity in &locked {
             sqlx::query(LOCK).bind(entity).execute(&mut tx).await?;
         }
+        sqlx::query(OVERTAKE).bind(&locked).execute(&mut tx).await?;
         // What arrived during the search.
-        counts.events += documents::blank_events(&mut tx, id, Some(PATIENCE)).await?;
-        record::erase(&mut tx, schema, id, local_id, &mut counts).await?;
-        counts.documents = documents::erase(&mut tx, &*self.persons, &documents, id, local_id).await?;
+        named.extend(events::search(&mut tx, id, Some(PATIENCE)).await?);
+        let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
         let key = RecordKey::new(entity.clone(), RecordId::new(id));
         let note = sqlx::query_scalar(NOTE).bind(entity.as_str()).bind(id).bind(by).bind(Json(counts));
         let erased_at: OffsetDateTime = note.fetch_one(&mut tx).await?;
         decide(&mut tx, &key, "erase", by).await?;
         tx.commit().await?;
         Ok(Some(Erasure { key, erased_at, erased_by: by.to_owned(), counts }))
+    }
+
+    /// Erases a record while nothing else writes it. `named`: the events whose bodies name the record.
+    async fn erase_in(
+        &self,
+        tx: &mut Tx,
+        schema: &MirrorSchema,
+        (id, local_id): (&str, Option<i64>),
+        documents: &[Documents],
+        named: Vec<i64>,
+    ) -> Result<ErasedCounts, sqlx::Error> {
+        let persons = &*self.persons;
+        let mut counts = ErasedCounts::default();
+        record::erase(tx, schema, id, local_id, &mut counts).await?;
+        let mut concerned = Concerned::default();
+        concerned.add(schema.entity.as_str(), Some(id.to_owned()), local_id);
+        counts.documents = documents::erase(tx, persons, documents, (id, local_id), &mut concerned).await?;
+        // Only the events of these records lose bodies that do not name the person.
+        let own: Vec<String> = concerned.known_ids().into_iter().map(str::to_owned).collect();
+        counts.events += events::blank(tx, named, &mut concerned).await?;
+        counts.events += events::blank_of(tx, &own).await?;
+        texts::search(tx, id, &mut concerned).await?;
+        counts.items += texts::erase_items(tx, &concerned).await?;
+        let (changes, findings) = stored::redact(tx, persons, documents, &concerned, id).await?;
+        counts.changes += changes;
+        counts.findings += findings;
+        texts::erase_notes(tx, &concerned).await?;
+        Ok(counts)
     }
 
     async fn undo(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool, sqlx::Error> {
@@ -143,6 +183,15 @@ impl Eraser for PgEraser {
 
     async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool> {
         repeat(FOR_OPERATOR, || self.undo(entity, id, by)).await.doing("undoing an erasure")
+    }
+
+    async fn files(&self, key: &RecordKey) -> Result<Vec<ErasedFile>> {
+        files::of(&self.database, key).await.doing("looking for files of an erased record")
+    }
+
+    async fn forget_files(&self, key: &RecordKey) -> Result<()> {
+        let forget = || files::forget(&self.database, key);
+        repeat(FOR_OPERATOR, forget).await.doing("forgetting the files of an erased record")
     }
 
     async fn erasure(&self, entity: &EntityType, id: &RecordId) -> Result<Option<Erasure>> {

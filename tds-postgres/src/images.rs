@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The entity type whose records have images.
-static PRODUCTS: EntityType = EntityType::from_static("products");
+pub(crate) static PRODUCTS: EntityType = EntityType::from_static("products");
 
 /// The rows of product images in schema `erp`.
 #[derive(Clone, Debug)]
@@ -45,11 +45,14 @@ impl PgImages {
                AND (p.image_document_id <> '' OR p.image_name <> '' OR i.product_zoho_id IS NOT NULL)
              ORDER BY p.zoho_id LIMIT $3"
         );
-        // With $9, what is known of the last file stays.
+        // With $9, what is known of the last file stays. A look that began before the product was erased says nothing.
         let record = format!(
             "INSERT INTO {images} AS i (product_zoho_id, document_id, image_name, product_modified_at, content_type,
                byte_size, sha256, location, error, looked_at, deleted_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, clock_timestamp(), CASE WHEN $11 THEN clock_timestamp() END)
+             SELECT $1, $2, $3, $4::timestamptz, $5, $6::bigint, $7, $8, $10, clock_timestamp(),
+               CASE WHEN $11 THEN clock_timestamp() END
+              WHERE NOT EXISTS (SELECT FROM tds_erasures AS e
+                 WHERE e.entity_type = 'products' AND e.zoho_id = $1 AND e.undone_at IS NULL)
              ON CONFLICT (product_zoho_id) DO UPDATE SET document_id = excluded.document_id,
                image_name = excluded.image_name, product_modified_at = excluded.product_modified_at,
                content_type = CASE WHEN $9 THEN i.content_type ELSE excluded.content_type END,

@@ -5,7 +5,7 @@ pub(crate) mod catalog;
 mod children;
 mod compare;
 mod decisions;
-pub(crate) mod erased;
+mod erased;
 mod head;
 mod locks;
 mod pending;
@@ -25,7 +25,7 @@ use tds_core::{
     error::{Error, Result},
     guard::SyncState,
     mirror::{Applied, Difference, Mirror, MirrorSchema, RecordCount},
-    privacy::Redaction,
+    privacy::{Persons, Redaction},
     record::{DateRange, EntityType, Read, RecordId},
 };
 
@@ -39,7 +39,6 @@ use crate::{
 };
 use batch::Batch;
 use catalog::{Catalog, Tables};
-use erased::Persons;
 use locks::{Lock, Locks};
 
 /// Keeps tables equal to the source, for any [`MirrorSchema`]. The columns are read from the catalog.
@@ -207,6 +206,14 @@ impl Mirror for PgMirror {
             }
         }
         Ok(differences)
+    }
+
+    async fn kept(&self, read: Read) -> Result<Read> {
+        let screened = erased::screen(&self.database, &self.persons, &[&read]).await.map_err(|error| {
+            classify_for_record(error, &format!("looking for erased records of {}", read.key.entity))
+        })?;
+        // A read of an erased record itself is ignored as a whole.
+        Ok(screened.and_then(|it| it.reads.into_iter().next().flatten()).unwrap_or(read))
     }
 
     async fn count(

@@ -1,12 +1,15 @@
 //! Redacts what was stored before a column was hidden.
 
-use serde_json::Value;
+mod stored;
+
 use sqlx::Row as _;
 use tds_core::{
     error::Result,
-    privacy::{RedactedColumn, RedactedTable, Redaction},
+    privacy::{RedactedTable, Redaction},
     record::EntityType,
 };
+
+pub(crate) use self::stored::{STORED, Stored};
 
 use crate::{
     Database,
@@ -20,46 +23,6 @@ use crate::{
 
 /// The number of rows of one transaction.
 const BATCH: i64 = 500;
-
-/// Stored JSON and bodies: the table, its key, the column with the value and the column with the entity type.
-struct Stored {
-    table: &'static str,
-    /// The key of a row as text, and the condition that finds the row by the parameter `$1`.
-    key: (&'static str, &'static str),
-    value: &'static str,
-    entity: &'static str,
-    /// The value is a list of differences and not a record.
-    differences: bool,
-}
-
-/// A locked row keeps its place.
-const BY_PLACE: (&str, &str) = ("ctid::text", "ctid = $1::tid");
-const BY_ID: (&str, &str) = ("id::text", "id = $1::bigint");
-
-const fn record(table: &'static str, value: &'static str) -> Stored {
-    Stored { table, key: BY_PLACE, value, entity: "entity_type", differences: false }
-}
-
-const fn differences(table: &'static str, value: &'static str) -> Stored {
-    Stored { differences: true, key: BY_ID, ..record(table, value) }
-}
-
-/// Everything but the mirror and the inbox.
-const STORED: [Stored; 9] = [
-    Stored { key: BY_ID, ..record("tds_queue_live", "payload") },
-    record("tds_run_kept", "payload"),
-    differences("tds_outbox", "differences"),
-    differences("tds_conflicts", "fields"),
-    differences("tds_conflicts", "decisions"),
-    Stored {
-        entity: "(SELECT r.entity_type FROM tds_sync_runs r WHERE r.id = run_id)",
-        key: BY_PLACE,
-        ..differences("tds_verify_findings", "fields")
-    },
-    record("tds_links", "earlier"),
-    record("tds_links", "kept"),
-    record("tds_links", "sent"),
-];
 
 impl Database {
     /// Redacts the stored data, if it was last redacted by other rules. Returns the number of changed rows. Nothing is
@@ -204,11 +167,10 @@ impl Database {
 
     /// Redacts JSON of the engine's tables. These tables are small, or their rows are short-lived.
     async fn redact_stored(&self, redaction: &dyn Redaction, stored: &Stored) -> Result<u64, sqlx::Error> {
-        let Stored { table, key: (key, by_key), value, entity, differences } = *stored;
+        let Stored { table, key: (key, _), value, entity, .. } = *stored;
         let mut changed = 0;
-        for RedactedTable { entity: of, columns, .. } in
-            redaction.tables().into_iter().filter(|it| it.is_head)
-        {
+        let tables = redaction.tables();
+        for of in tables.iter().filter(|it| it.is_head).map(|it| &it.entity) {
             let select = format!(
                 "SELECT {key}, {value}::text AS value FROM {table} WHERE {entity} = $1 AND {value} IS NOT NULL"
             );
@@ -221,15 +183,8 @@ impl Database {
                         .await?;
                 let mut count = 0;
                 for (key_value, old) in rows {
-                    let redacted = if differences {
-                        redaction.differences(&of, &old)
-                    } else {
-                        nested(redaction, &of, &columns, &old)
-                    };
-                    let Some(new) = redacted else { continue };
-                    let cast = if value == "payload" { "" } else { "::jsonb" };
-                    let update = format!("UPDATE {table} SET {value} = $2{cast} WHERE {by_key}");
-                    let update = sqlx::query(quote::statement(update)).bind(key_value).bind(new);
+                    let Some(new) = stored.redact(redaction, of, &tables, &old) else { continue };
+                    let update = sqlx::query(quote::statement(stored.update())).bind(key_value).bind(new);
                     count += update.execute(&mut tx).await?.rows_affected();
                 }
                 tx.commit().await?;
@@ -278,35 +233,4 @@ impl Database {
             }
         }
     }
-}
-
-/// Redacts a record, or a value that has records inside, such as the earlier states of a link (`[{"raw": "{…}"}]`) and its
-/// values in the columns of the target (`{"fields": {…}}`).
-fn nested(
-    redaction: &dyn Redaction,
-    entity: &EntityType,
-    columns: &[RedactedColumn],
-    text: &str,
-) -> Option<String> {
-    let outside = redaction.json(entity, text);
-    let mut json: Value = serde_json::from_str(outside.as_deref().unwrap_or(text)).ok()?;
-    let mut changed = outside.is_some();
-    let states = match &mut json {
-        Value::Array(states) => states.iter_mut().collect(),
-        one => vec![one],
-    };
-    for state in states {
-        if let Some(raw) = state.get("raw").and_then(Value::as_str)
-            && let Some(redacted) = redaction.json(entity, raw)
-        {
-            state["raw"] = redacted.into();
-            changed = true;
-        }
-        if let Some(fields) = state.get_mut("fields").and_then(Value::as_object_mut) {
-            for column in columns {
-                changed |= fields.remove(column.name).is_some();
-            }
-        }
-    }
-    changed.then(|| json.to_string())
 }

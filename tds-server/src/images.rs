@@ -133,6 +133,14 @@ impl ImageFiles for ImageStore {
         written.map_err(|fault| self.error("writing", fault))?;
         Ok(format!("{}{key}", self.base))
     }
+
+    async fn remove(&self, location: &str) -> Result<bool> {
+        let Some(key) = location.strip_prefix(&self.base) else { return Ok(false) };
+        match self.objects.delete(&self.path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(true),
+            Err(fault) => Err(self.error("deleting", fault)),
+        }
+    }
 }
 
 fn builder(bucket: &BucketConfig) -> AmazonS3Builder {
@@ -191,6 +199,12 @@ mod tests {
             assert_eq!(std::fs::read(path).expect("a file"), b"GIF89a");
         }
         store.probe().await.expect("it works");
+        let location = format!("{}{}", store.base(), file.key());
+        assert!(!store.remove(&location.replace("file:///", "s3://")).await.expect("another place"));
+        for _ in 0..2 {
+            assert!(store.remove(&location).await.expect("removed, or gone"));
+        }
+        store.put(file.clone()).await.expect("written");
         assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1, "the probe left nothing");
 
         let blocked = directory.path().join("a file");

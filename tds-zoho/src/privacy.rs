@@ -44,3 +44,30 @@ impl Redaction for HiddenValues {
         self.0.hidden_values().hash(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_differences_of_a_conflict_and_its_decisions_lose_what_says_who_a_person_is() {
+        let persons = HiddenValues(Catalogue::default().without_persons());
+        let invoices = EntityType::from_static("invoices");
+        let redact = |value: &Value| {
+            let text = persons.differences(&invoices, &value.to_string())?;
+            serde_json::from_str::<Value>(&text).ok()
+        };
+        let fields = json!([{"field": "customer_name", "base": null, "erp": "Ali", "zoho": "Ala", "winner": "erp"},
+            {"field": "total", "base": 4, "erp": 5, "zoho": 6, "winner": null}]);
+        let left = json!([{"field": "customer_name", "base": null, "erp": null, "zoho": null, "winner": "erp"},
+            {"field": "total", "base": 4, "erp": 5, "zoho": 6, "winner": null}]);
+        assert_eq!(redact(&fields), Some(left.clone()));
+        assert_eq!(redact(&left), None, "a second time changes nothing");
+        let decisions = json!({"customer_name": {"zoho": "Ala", "winner": "zoho"}, "total": {"zoho": 6, "winner": "erp"}});
+        let left =
+            json!({"customer_name": {"zoho": null, "winner": "zoho"}, "total": {"zoho": 6, "winner": "erp"}});
+        assert_eq!(redact(&decisions), Some(left));
+    }
+}

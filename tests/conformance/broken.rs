@@ -4,6 +4,7 @@
 mod history;
 mod inbox;
 mod mirror;
+mod privacy;
 mod queue;
 mod runs;
 mod shared;
@@ -49,7 +50,7 @@ fn check(breaks: Breaks, right: &[(&'static str, &'static str)], touched: &[&str
 /// The topics that depend on whether events, items and runs end.
 const WORK: &[&str] = &[
     "inbox", "queue", "settle", "operator", "races", "run", "sweep", "derived", "history", "outbound",
-    "verify",
+    "privacy", "verify",
 ];
 
 #[test]
@@ -148,6 +149,15 @@ fn a_mirror_that_applies_stale_reads_is_noticed() {
 fn a_history_that_does_not_say_what_changed_is_noticed() {
     let right = [("history", "every_decision_is_in_the_history_of_its_record_with_what_changed")];
     check(history::vague, &right, &["history"]);
+}
+
+#[test]
+fn an_erasure_that_later_reads_undo_is_noticed() {
+    let right = [
+        ("privacy", "an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return"),
+        ("privacy", "a_document_of_an_erased_person_says_no_more_who_the_person_is"),
+    ];
+    check(privacy::brief, &right, &["privacy"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tds_core::{
     record::{EntityType, Fields, RecordId},
     testkit::{
         ManualClock,
-        conformance::{Harness, Stores},
+        conformance::{Harness, Stores, privacy::persons},
     },
 };
 
@@ -26,11 +26,12 @@ pub(crate) struct Memory {
 /// Returns a new store.
 pub(crate) async fn memory() -> Memory {
     let clock = ManualClock::default();
-    let store = MemoryStore::new(Arc::new(clock.clone()));
+    let store = MemoryStore::new(Arc::new(clock.clone())).without_erased(persons());
     let stores = Stores::new(&store, store.clone())
         .with_history(store.clone())
         .with_verify(store.clone())
-        .with_outbound(store.clone());
+        .with_outbound(store.clone())
+        .with_eraser(store.clone());
     Memory { store, clock, stores }
 }
 

@@ -10,9 +10,9 @@ use sqlx::AssertSqlSafe;
 use tds_core::{
     mirror::MirrorSchema,
     record::Fields,
-    testkit::conformance::{Harness, Stores},
+    testkit::conformance::{Harness, Stores, privacy::persons},
 };
-use tds_postgres::{PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
+use tds_postgres::{PgEraser, PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
 
 tds_core::conformance!(postgres);
 
@@ -23,10 +23,12 @@ struct Postgres {
 
 /// Returns the traits of the store.
 pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
-    Stores::new(store, PgMirror::new(database.database().clone()))
+    let database = database.database();
+    Stores::new(store, PgMirror::new(database.clone()).without_erased(persons()))
         .with_history(store.clone())
         .with_verify(store.clone())
         .with_outbound(store.clone())
+        .with_eraser(PgEraser::new(database.clone(), persons()))
 }
 
 async fn postgres() -> Postgres {

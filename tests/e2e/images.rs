@@ -159,4 +159,25 @@ async fn images_reach_a_bucket_and_then_a_folder() {
     );
     let (status, text) = program(&shop, &[], &["images"]).await;
     assert!(status == Some(2) && text.contains("TDS_IMAGE_STORE: found off"), "{text}");
+
+    // An erasure removes the file too, if it knows the place, and if no other product has the same file.
+    let path = std::path::Path::new(path);
+    let erase = async |id: &str, more: &[(&str, &str)]| {
+        program(&shop, more, &["erase", "products", id, "--yes"]).await
+    };
+    let also = format!(
+        "INSERT INTO erp.product_images (product_zoho_id, location) VALUES ('{plain}', '{}')",
+        column(&moved, "location")
+    );
+    shop.database.execute(also).await;
+    let (status, text) = erase(&plain, &[("TDS_IMAGE_STORE", &url)]).await;
+    assert!(status == Some(0) && text.contains("files      1") && path.exists(), "{text}");
+    let (status, text) = erase(&lamp, &[]).await;
+    assert!(status == Some(1) && text.contains(column(&moved, "location")) && path.exists(), "{text}");
+    let left = row(&shop, &lamp).await;
+    assert!(left["sha256"].is_null() && left["location"] == moved["location"], "{left:#}");
+    let (status, text) = erase(&lamp, &[("TDS_IMAGE_STORE", &url)]).await;
+    assert!(status == Some(0) && !path.exists(), "{text}");
+    let of_erased = format!("erp.product_images WHERE product_zoho_id IN ('{lamp}', '{plain}')");
+    assert_eq!(shop.count(&of_erased).await, 0);
 }

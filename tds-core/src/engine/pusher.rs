@@ -201,7 +201,7 @@ impl Pushing<'_> {
         mut settlement: Settlement,
     ) -> Result<Outcome, WriteError> {
         let read = match (written.read, &self.handler.source) {
-            (Some(read), _) => Some(read),
+            (Some(read), _) => Some(self.handler.mirror.kept(read).await?),
             (None, Some(_)) => Some(self.read(&written.id).await?),
             (None, None) => None,
         };
@@ -250,7 +250,10 @@ impl Pushing<'_> {
             return Err(Error::internal(format!("{} has no source to read from", self.push.entity)));
         };
         let mut reads = source.fetch(std::slice::from_ref(id), Lane::Outbound).await;
-        reads.pop().unwrap_or_else(|| Err(Error::internal("the source returned no result for the record")))
+        let read = reads
+            .pop()
+            .unwrap_or_else(|| Err(Error::internal("the source returned no result for the record")))?;
+        self.handler.mirror.kept(read).await
     }
 
     /// Writes a read to the mirror. Pending columns stay as they are. Returns what the mirror has accepted if nothing newer

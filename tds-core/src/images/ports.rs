@@ -120,4 +120,13 @@ pub trait ImageFiles: Send + Sync {
     /// # Errors
     /// The file could not be written.
     async fn put(&self, file: ImageFile) -> Result<String>;
+
+    /// Removes the file at a URL that [`ImageFiles::put`] returned. Returns false, and does nothing, if the URL is not
+    /// below [the base](ImageFiles::base). A file that is gone already counts as removed.
+    ///
+    /// The caller makes sure that no row names the file. Only erasures remove files.
+    ///
+    /// # Errors
+    /// The file could not be removed.
+    async fn remove(&self, location: &str) -> Result<bool>;
 }

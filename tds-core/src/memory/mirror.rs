@@ -17,6 +17,7 @@ use crate::{
         Applied, Difference, Mirror, MirrorSchema, Operation, Presence, RecordCount, compare_record,
         follow_ups,
     },
+    privacy::Screened,
     queue::Outcome,
     record::{
         Content, DateRange, EntityType, Fields, Origin, Read, Record, RecordId, RecordKey, Shape, same_value,
@@ -36,9 +37,23 @@ impl Mirror for MemoryStore {
 
     async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
         let state = self.state();
-        let differences =
-            reads.iter().filter_map(|read| Some((read.key.id.clone(), state.difference(schema, read)?)));
+        let differences = reads.iter().filter_map(|read| {
+            let difference = match state.screen(read) {
+                Screened::Whole => state.difference(schema, read),
+                Screened::Without(read) => state.difference(schema, &read),
+                Screened::Ignored => None,
+            };
+            Some((read.key.id.clone(), difference?))
+        });
         Ok(differences.collect())
+    }
+
+    async fn kept(&self, read: Read) -> Result<Read> {
+        // A read of an erased record itself is ignored as a whole.
+        Ok(match self.state().screen(&read) {
+            Screened::Without(read) => *read,
+            Screened::Whole | Screened::Ignored => read,
+        })
     }
 
     async fn count(
@@ -125,6 +140,15 @@ impl State {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
+        let screened = self.screen(&read);
+        if let (Some(cause), true) = (read.cause, screened != Screened::Whole) {
+            self.blank_bodies_of(cause.item);
+        }
+        let read = match screened {
+            Screened::Whole => read,
+            Screened::Without(read) => *read,
+            Screened::Ignored => return Ok(Applied::Done(Outcome::Ignored)),
+        };
         let previous = self.records.get(&read.key).and_then(|known| known.state.clone());
         let scope = self.scope_of(schema, &read)?;
         let rows =

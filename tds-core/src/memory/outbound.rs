@@ -3,6 +3,7 @@
 //! Rows of records that the source has are keyed by their id at the source, as everywhere in this store. Rows without
 //! such an id are kept apart until [`Outbox::linked`] names one.
 
+mod erase;
 mod link;
 mod operator;
 mod program;
@@ -17,8 +18,8 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::state::{Entry, LocalKey};
-pub(super) use self::state::{OutboundState, Scope};
+use self::state::Entry;
+pub(super) use self::state::{LocalKey, OutboundState, Scope};
 use super::{
     MemoryStore,
     state::{MirrorRecord, State},

@@ -11,6 +11,7 @@ use crate::{
     history::HistoryEntry,
     inbox::{EventView, InboxId},
     limits::budget::CallCount,
+    privacy::{Erasure, Persons},
     queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkKey, WorkerId},
     record::{EntityType, Fields, RecordId, RecordKey},
     runs::{Checkpoint, Run, RunId, RunType},
@@ -50,6 +51,9 @@ pub(super) struct State {
     /// Documents that all processes share, by name, with their versions.
     pub(super) documents: HashMap<String, (u64, String)>,
     pub(super) verifications: Verifications,
+    /// The erasures in force.
+    pub(super) erasures: HashMap<RecordKey, Erasure>,
+    pub(super) persons: Persons,
     pub(super) outbound: OutboundState,
     /// Calls by account and day.
     pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,

@@ -15,6 +15,7 @@ pub mod lists;
 pub mod mirror;
 pub mod operator;
 pub mod outbound;
+pub mod privacy;
 pub mod queue;
 pub mod races;
 pub mod renewal;

@@ -7,7 +7,7 @@ use tds_core::error::{Error, Result};
 
 use super::{migration_step::Step, session::Tx};
 
-pub(super) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// The oldest version of the schema whose programs work on the present one. A migration that takes away what they use raises
 /// the number.

@@ -1,17 +1,15 @@
-//! What names the person: documents, and the bodies of events.
-
-use std::time::Duration;
+//! The rows of documents that name the person.
 
 use sqlx::Row as _;
-use tds_core::{privacy::Redaction, record::EntityType};
+use tds_core::{
+    privacy::{PARTIES, Redaction},
+    record::EntityType,
+};
 
+use super::concerned::Concerned;
 use crate::{
     Tx,
-    db::{
-        quote::{self, identifier},
-        text::seconds,
-    },
-    mirror::erased::PARTIES,
+    db::quote::{self, identifier},
 };
 
 /// A table of documents that name persons of one entity type.
@@ -32,23 +30,6 @@ SELECT count(*) = 2 FROM pg_attribute
 
 /// The number of documents of one statement.
 const BATCH: i64 = 500;
-
-/// The bodies that contain the id of the person, of events that were received since some time or ever. The address of a
-/// webhook can name a record as well, and such events have no body.
-const EVENTS: &str = "
-UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp(), error_message = NULL
- WHERE raw_payload <> '' AND position(convert_to($1, 'UTF8') IN raw_payload) > 0
-   AND ($2::double precision IS NULL OR received_at > now() - make_interval(secs => $2))
-";
-
-/// Blanks the bodies of events that name the person.
-pub(super) async fn blank_events(
-    tx: &mut Tx,
-    id: &str,
-    within: Option<Duration>,
-) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(EVENTS).bind(id).bind(within.map(seconds)).execute(tx).await?.rows_affected())
-}
 
 /// Returns the tables of documents that name persons of this entity type.
 pub(super) async fn of(
@@ -77,17 +58,18 @@ pub(super) async fn of(
     Ok(documents)
 }
 
-/// Removes from documents what says who the person is. Returns the number of documents that name the person.
+/// Removes from documents what says who the person is, and adds the documents to the concerned records. Returns their
+/// number.
 pub(super) async fn erase(
     tx: &mut Tx,
     persons: &dyn Redaction,
     documents: &[Documents],
-    id: &str,
-    local_id: Option<i64>,
+    (id, local_id): (&str, Option<i64>),
+    concerned: &mut Concerned,
 ) -> Result<u64, sqlx::Error> {
     let mut count = 0;
     for document in documents {
-        count += erase_in(tx, persons, document, id, local_id).await?;
+        count += erase_in(tx, persons, document, (id, local_id), concerned).await?;
     }
     Ok(count)
 }
@@ -96,14 +78,14 @@ async fn erase_in(
     tx: &mut Tx,
     persons: &dyn Redaction,
     document: &Documents,
-    id: &str,
-    local_id: Option<i64>,
+    (id, local_id): (&str, Option<i64>),
+    concerned: &mut Concerned,
 ) -> Result<u64, sqlx::Error> {
     let Documents { entity, table, party, local, personal } = document;
     let (table, party, local) = (quote::table(table), identifier(party), identifier(local));
     let names = format!("({party} = $1 OR {local} = $2)");
     let select = format!(
-        "SELECT id, raw::text FROM {table} WHERE {names} AND id > $3 ORDER BY id LIMIT $4 FOR UPDATE"
+        "SELECT id, raw::text, zoho_id FROM {table} WHERE {names} AND id > $3 ORDER BY id LIMIT $4 FOR UPDATE"
     );
     let (mut count, mut after) = (0, i64::MIN);
     loop {
@@ -112,7 +94,9 @@ async fn erase_in(
         let (mut ids, mut raws): (Vec<i64>, Vec<Option<String>>) = Default::default();
         for row in &rows {
             let raw = row.try_get::<Option<&str>, _>(1)?;
-            ids.push(row.try_get(0)?);
+            let document: i64 = row.try_get(0)?;
+            concerned.add(entity.as_str(), row.try_get(2)?, Some(document));
+            ids.push(document);
             raws.push(raw.map(|raw| persons.json(entity, raw).unwrap_or_else(|| raw.to_owned())));
         }
         let Some(last) = ids.last() else { return Ok(count) };

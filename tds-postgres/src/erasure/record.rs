@@ -2,6 +2,7 @@
 
 use tds_core::{mirror::MirrorSchema, privacy::ErasedCounts};
 
+use super::files;
 use crate::{
     Tx,
     db::quote::{self, identifier},
@@ -27,31 +28,14 @@ SELECT attname::text FROM pg_attribute
  ORDER BY attnum
 ";
 
-/// Statements with the entity type as `$1` and the id at the source as `$2`. Deleting a payload means that the record is
-/// read from the source, and such a read is ignored.
+/// Statements with the entity type as `$1` and the id at the source as `$2`.
 const STATE: &str = "
 UPDATE tds_sync_records SET list_hash = NULL, detail_hash = NULL, volatile_hash = NULL, list_spells = NULL, suspect = NULL,
   moves = NULL, deleted_at = coalesce(deleted_at, now())
  WHERE entity_type = $1 AND zoho_id = $2
 ";
-const ITEMS: [&str; 2] = [
-    "UPDATE tds_queue_live SET payload = NULL, shape = NULL, pushed = NULL,
-       error_message = CASE WHEN entity_type = $1 AND zoho_entity_id = $2 THEN NULL ELSE error_message END
-      WHERE entity_type = $1 AND zoho_entity_id = $2
-         OR payload IS NOT NULL AND strpos(payload, $2) > 0",
-    "UPDATE tds_run_kept SET payload = NULL, shape = NULL, pushed = NULL
-      WHERE payload IS NOT NULL AND (entity_type = $1 AND zoho_entity_id = $2 OR strpos(payload, $2) > 0)",
-];
-// Errors of attempts may quote a value of the record.
-const ERRORS: [&str; 2] = [
-    "UPDATE tds_queue_attempts SET error = NULL WHERE error IS NOT NULL AND item_id IN (
-       SELECT id FROM tds_queue_live WHERE entity_type = $1 AND zoho_entity_id = $2
-       UNION ALL SELECT id FROM tds_queue_done WHERE entity_type = $1 AND zoho_entity_id = $2)",
-    "UPDATE tds_queue_done SET error_message = NULL
-      WHERE entity_type = $1 AND zoho_entity_id = $2 AND error_message IS NOT NULL",
-];
 const FINDINGS: &str = "
-UPDATE tds_verify_findings f SET fields = '[]', error = NULL FROM tds_sync_runs r
+UPDATE tds_verify_findings f SET fields = '[]' FROM tds_sync_runs r
  WHERE r.id = f.run_id AND r.entity_type = $1 AND f.zoho_id = $2
 ";
 /// Statements with the entity type as `$1`, the id at the source as `$2` and the local id as `$3`.
@@ -84,16 +68,7 @@ pub(super) async fn erase(
             format!("DELETE FROM {} WHERE {} = $1", quote::table(child.table), identifier(child.owner));
         sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
     }
-    if schema.head == Some("products") {
-        let delete = format!("DELETE FROM {} WHERE product_zoho_id = $1", quote::table("product_images"));
-        sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
-    }
-    for statement in ITEMS {
-        counts.items += sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
-    }
-    for statement in ERRORS {
-        sqlx::query(statement).bind(entity).bind(id).execute(&mut *tx).await?;
-    }
+    counts.files = files::leave(tx, schema, id).await?;
     counts.findings = sqlx::query(FINDINGS).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
     for statement in CHANGES {
         let change = sqlx::query(statement).bind(entity).bind(id).bind(local_id);

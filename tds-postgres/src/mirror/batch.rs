@@ -6,6 +6,7 @@ use tds_core::{
     error::{Error, Result},
     guard::{RereadReason, SyncState, Verdict, guard_sets, report_ahead, report_unusual},
     mirror::{Applied, MirrorSchema, Operation, follow_ups},
+    privacy::Persons,
     queue::{Outcome, Waiter},
     record::{Content, EntityType, Read, Record, RecordId},
 };
@@ -14,8 +15,7 @@ use super::{
     catalog::{Tables, unknown},
     children,
     decisions::Decision,
-    erased::{self, Persons},
-    head,
+    erased, head,
     pending::{Local, Pending, Scope, keep_earlier},
     references, seen, state,
 };

@@ -1,23 +1,15 @@
 //! Erasures: a read of an erased record is ignored, and a document that names an erased person is written without what
 //! says who the person is.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::HashSet;
 
-use serde_json::Value;
 use sqlx::PgExecutor;
 use tds_core::{
-    privacy::Redaction,
-    record::{Content, EntityType, Payload, Read, Record},
+    privacy::{Persons, Screened, parties},
+    record::Read,
 };
 
 use crate::db::session::Tx;
-
-/// The columns by which documents name a person, and the entity types of the persons.
-pub(crate) const PARTIES: [(&str, &str); 2] =
-    [("customer_zoho_id", "customers"), ("vendor_zoho_id", "vendors")];
 
 /// The events that wait for an item whose record, or whose record's person, was erased. Their bodies say who the person is.
 const BLANK: &str = "
@@ -30,46 +22,15 @@ const IN_FORCE: &str = "
 SELECT entity_type, zoho_id FROM tds_erasures WHERE undone_at IS NULL AND zoho_id = ANY($1)
 ";
 
-/// What is removed from documents of erased persons. The default removes nothing.
-#[derive(Clone, Default)]
-pub(crate) struct Persons {
-    redaction: Option<Arc<dyn Redaction>>,
-    columns: Arc<HashMap<EntityType, Vec<&'static str>>>,
-}
-
-impl Persons {
-    pub(crate) fn new(redaction: Arc<dyn Redaction>) -> Self {
-        let heads = redaction.tables().into_iter().filter(|table| table.is_head);
-        let columns = heads.map(|table| (table.entity, table.columns.iter().map(|it| it.name).collect()));
-        Self { columns: Arc::new(columns.collect()), redaction: Some(redaction) }
-    }
-
-    /// Returns a document without what says who its party is.
-    fn without(&self, record: &Record) -> Record {
-        let mut record = record.clone();
-        for column in self.columns.get(&record.entity).into_iter().flatten() {
-            if let Some(value) = record.fields.get_mut(*column) {
-                *value = Value::Null;
-            }
-        }
-        if let Some(redacted) =
-            self.redaction.as_ref().and_then(|it| it.json(&record.entity, record.raw.as_str()))
-        {
-            record.raw = Payload::new(redacted);
-        }
-        record
-    }
-}
-
 /// The reads of a batch while erasures are in force.
-pub(super) struct Screened {
+pub(super) struct Reads {
     /// Each read as it is to be written; `None`: its record was erased.
     pub(super) reads: Vec<Option<Read>>,
     /// Whether each read is about an erased person.
     touched: Vec<bool>,
 }
 
-impl Screened {
+impl Reads {
     /// Blanks the bodies of the events that brought the reads about erased persons.
     pub(super) async fn blank_bodies(&self, tx: &mut Tx, reads: &[&Read]) -> Result<(), sqlx::Error> {
         let causes = reads.iter().zip(&self.touched).filter(|(_, touched)| **touched);
@@ -86,7 +47,7 @@ pub(super) async fn screen<'c>(
     database: impl PgExecutor<'c>,
     persons: &Persons,
     reads: &[&Read],
-) -> Result<Option<Screened>, sqlx::Error> {
+) -> Result<Option<Reads>, sqlx::Error> {
     let mut ids: Vec<&str> = Vec::with_capacity(reads.len() * 2);
     for read in reads {
         ids.push(read.key.id.as_str());
@@ -98,31 +59,12 @@ pub(super) async fn screen<'c>(
     }
     let erased: HashSet<(String, String)> = erased.into_iter().collect();
     let is_erased = |entity: &str, id: &str| erased.contains(&(entity.to_owned(), id.to_owned()));
-    let mut touched = Vec::with_capacity(reads.len());
-    let screened = reads.iter().map(|read| {
-        let own = is_erased(read.key.entity.as_str(), read.key.id.as_str());
-        let names = parties(read).any(|(entity, id)| is_erased(entity, id));
-        touched.push(own || names);
-        match (&read.content, names) {
-            _ if own => None,
-            (Content::Present(record), true) => {
-                let content = Content::Present(Box::new(persons.without(record)));
-                Some(Read { content, ..(*read).clone() })
-            }
-            _ => Some((*read).clone()),
-        }
+    let screened: Vec<Screened> = reads.iter().map(|read| persons.screen(read, is_erased)).collect();
+    let touched = screened.iter().map(|screened| *screened != Screened::Whole).collect();
+    let kept = screened.into_iter().zip(reads).map(|(screened, read)| match screened {
+        Screened::Whole => Some((*read).clone()),
+        Screened::Without(read) => Some(*read),
+        Screened::Ignored => None,
     });
-    let reads = screened.collect();
-    Ok(Some(Screened { reads, touched }))
-}
-
-/// Iterates over the persons that a read names, with their entity types.
-fn parties(read: &Read) -> impl Iterator<Item = (&'static str, &str)> {
-    let record = match &read.content {
-        Content::Present(record) => Some(record),
-        Content::Absent => None,
-    };
-    PARTIES
-        .into_iter()
-        .filter_map(move |(column, entity)| Some((entity, record?.fields.get(column)?.as_str()?)))
+    Ok(Some(Reads { reads: kept.collect(), touched }))
 }

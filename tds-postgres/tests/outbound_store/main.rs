@@ -4,6 +4,7 @@
 mod support;
 
 mod ends;
+mod erasure;
 mod inbound;
 mod pushes;
 mod world;

@@ -4,6 +4,7 @@
 mod support;
 
 mod deadlock;
+mod erasure;
 mod fold;
 mod heal;
 mod images;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use tds_core::{
-    privacy::Erasure,
+    images::ImageFiles as _,
+    privacy::{Eraser, Erasure},
     record::{EntityType, RecordId, RecordKey},
 };
 use time::format_description::well_known::Rfc3339;
@@ -10,18 +11,18 @@ use time::format_description::well_known::Rfc3339;
 use super::{
     exit::{CommandResult, Failure},
     output,
-    settings::{DATABASE, ENTITIES, flags},
+    settings::{DATABASE, ENTITIES, IMAGES, flags},
     store::Store,
 };
 use crate::{app::refusal::Refusal, http::dto};
 
 /// Remove a person's data from the database, and keep it from coming back
 #[derive(Args)]
-#[command(args = flags(&[ENTITIES, DATABASE]), after_help = "Examples:\n  tds-server erase customers 460000000026049\n  \
+#[command(args = flags(&[IMAGES, ENTITIES, DATABASE]), after_help = "Examples:\n  tds-server erase customers 460000000026049\n  \
     tds-server erase customers 460000000026049 --undo\n\n\
-    The row stays as an empty tombstone, and documents keep their amounts without the person's name and address. Later \
-    reads of the record are ignored until the erasure is undone. Zoho itself, backups and the logs are not changed: see \
-    docs/operations/privacy.md.")]
+    The row stays as an empty tombstone, and documents keep their amounts without the person's name and address. The \
+    file of a product's image is removed from TDS_IMAGE_STORE. Later reads of the record are ignored until the erasure \
+    is undone. Zoho itself, backups and the logs are not changed: see docs/operations/privacy.md.")]
 pub(crate) struct EraseArgs {
     /// Entity type of the record, such as customers
     entity: EntityType,
@@ -71,15 +72,41 @@ impl EraseArgs {
         let erasure = eraser.erase(descriptor.schema, &id, &self.by).await?;
         let erasure =
             erasure.ok_or_else(|| Refusal::NoRecord(RecordKey::new(self.entity.clone(), id.clone())))?;
-        if self.json { output::json(&dto::Erasure::from(erasure)) } else { print(&erasure) }
+        let key = erasure.key.clone();
+        if self.json {
+            output::json(&dto::Erasure::from(erasure))?
+        } else {
+            print(&erasure)?
+        }
+        remove_files(store, &*eraser, &key).await
     }
+}
+
+/// Removes the files of the record's image. What could not be removed is removed by the same command later.
+async fn remove_files(store: &Store, eraser: &dyn Eraser, key: &RecordKey) -> CommandResult {
+    let files = eraser.files(key).await?;
+    let place = if files.is_empty() { None } else { store.image_files()? };
+    for file in files.iter().filter(|file| !file.is_shared) {
+        let removed = match &place {
+            Some(place) => place.remove(&file.location).await?,
+            None => false,
+        };
+        if !removed {
+            return Err(Failure::failed(format!(
+                "the data is erased, but the file {} stays, because it is not in the place that TDS_IMAGE_STORE names: \
+                 run the same command with that place, or delete the file",
+                file.location
+            )));
+        }
+    }
+    Ok(eraser.forget_files(key).await?)
 }
 
 fn print(erasure: &Erasure) -> CommandResult {
     let counts = erasure.counts;
     let at = erasure.erased_at.format(&Rfc3339).unwrap_or_default();
     output::data(&format!(
-        "{} erased at {at} by {}\nrows       {}\ndocuments  {}\nevents     {}\nitems      {}\nchanges    {}\nfindings   {}\n",
+        "{} erased at {at} by {}\nrows       {}\ndocuments  {}\nevents     {}\nitems      {}\nchanges    {}\nfindings   {}\nfiles      {}\n",
         erasure.key,
         erasure.erased_by,
         counts.rows,
@@ -87,6 +114,7 @@ fn print(erasure: &Erasure) -> CommandResult {
         counts.events,
         counts.items,
         counts.changes,
-        counts.findings
+        counts.findings,
+        counts.files
     ))
 }

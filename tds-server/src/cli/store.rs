@@ -16,9 +16,10 @@ use crate::{
         directions::Directions, dry_run::DryRun, events::Events, explain::Explain, items::Items,
         outbox::LocalChanges, runs::Runs, services::Ports,
     },
-    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
+    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, ImageStoreConfig, Need, demo_directory},
     engine::{BuildError, EmbeddedCluster, Engine, Storage},
     entities::Entities,
+    images::ImageStore,
     telemetry,
 };
 
@@ -35,6 +36,7 @@ pub(crate) struct Store {
     lookup: Lookup,
     entities: Entities,
     day_limit: Option<u32>,
+    images: Option<ImageStoreConfig>,
 }
 
 impl Store {
@@ -72,6 +74,7 @@ impl Store {
             lookup,
             entities,
             day_limit,
+            images: config.images.store,
         })
     }
 
@@ -103,6 +106,12 @@ impl Store {
     pub(crate) fn eraser(&self) -> Arc<dyn Eraser> {
         let persons = HiddenValues(self.catalogue().without_persons());
         Arc::new(PgEraser::new(self.storage.database.clone(), Arc::new(persons)))
+    }
+
+    /// Returns the place of product images; `None` if there is none.
+    pub(crate) fn image_files(&self) -> CommandResult<Option<ImageStore>> {
+        let store = self.images.as_ref().map(ImageStore::open).transpose();
+        store.map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// Returns the entity types of the program.

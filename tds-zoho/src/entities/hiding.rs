@@ -96,14 +96,21 @@ impl Hiding {
             && (entities.is_empty() || entities.iter().any(|entity| self.rules.contains_key(entity)))
     }
 
-    /// Hides values in the differences of a record: `[{"field": "rate", …}, …]`. Returns false if nothing changed.
+    /// Hides values in the differences of a record: `[{"field": "rate", …}, …]`, or `{"rate": {…}, …}`. Returns false if
+    /// nothing changed.
     pub(crate) fn differences(&self, entity: &EntityType, json: &mut Value) -> bool {
         let Some(rules) = self.rules.get(entity) else { return false };
         let mut changed = false;
-        for difference in json.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-            let field = difference.get("field").and_then(Value::as_str).unwrap_or_default();
-            let is_hidden = rules.hides(field);
-            for (name, value) in difference.iter_mut().filter(|(name, _)| *name != "field") {
+        let differences: Vec<(String, &mut Value)> = match json {
+            Value::Array(list) => list.iter_mut().map(|it| (field_of(it), it)).collect(),
+            Value::Object(by_field) => by_field.iter_mut().map(|(field, it)| (field.clone(), it)).collect(),
+            _ => Vec::new(),
+        };
+        for (field, difference) in differences {
+            let is_hidden = rules.hides(&field);
+            for (name, value) in
+                difference.as_object_mut().into_iter().flatten().filter(|(name, _)| *name != "field")
+            {
                 if is_hidden && !matches!(name.as_str(), "winner" | "take") {
                     changed |= !value.is_null();
                     *value = Value::Null;
@@ -144,6 +151,11 @@ impl Hiding {
     pub(crate) fn hash(&self, text: &str) -> Option<String> {
         self.key.as_ref().map(|key| key.hash(text))
     }
+}
+
+/// Returns the field that a difference is about.
+fn field_of(difference: &Value) -> String {
+    difference.get("field").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 impl fmt::Debug for Hiding {

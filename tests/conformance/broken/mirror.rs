@@ -35,6 +35,10 @@ impl Mirror for Distorting {
         self.store.states(entity, ids).await
     }
 
+    async fn kept(&self, read: Read) -> Result<Read> {
+        self.store.kept(read).await
+    }
+
     async fn apply(&self, schema: &MirrorSchema, mut reads: Vec<Read>) -> Vec<Result<Applied>> {
         for read in &mut reads {
             (self.distort)(read, self.reads.fetch_add(1, Ordering::Relaxed));

@@ -18,6 +18,7 @@ use crate::{
     },
     mirror::{Mirror, MirrorSchema},
     outbound::{Modes, Outbox, OutboxOperator},
+    privacy::Eraser,
     queue::{
         ClaimRequest, Claimed, ItemFilter, Lane, NewItem, Queue, QueueMaintenance, QueueOperator, Settle,
         Settled, Settlement, Waiter, Work, WorkKey, WorkerId,
@@ -47,6 +48,9 @@ pub struct Stores {
     pub history: Option<Arc<dyn RecordHistory>>,
     /// `None`: the store has no outbox, and its cases are not run.
     pub outbound: Option<OutboundStores>,
+    /// `None`: the store erases nothing, and its cases are not run. Its mirror and its eraser are created with
+    /// [`persons`](super::privacy::persons).
+    pub eraser: Option<Arc<dyn Eraser>>,
 }
 
 /// The traits of an outbox.
@@ -86,6 +90,7 @@ impl Stores {
             verify: None,
             history: None,
             outbound: None,
+            eraser: None,
         }
     }
 
@@ -108,6 +113,12 @@ impl Stores {
         let store = Arc::new(store);
         let outbound = OutboundStores { outbox: store.clone(), modes: store.clone(), operator: store };
         Self { outbound: Some(outbound), ..self }
+    }
+
+    /// Adds the erasures of the store.
+    #[must_use]
+    pub fn with_eraser(self, eraser: impl Eraser + 'static) -> Self {
+        Self { eraser: Some(Arc::new(eraser)), ..self }
     }
 
     /// Returns the budget of calls over the store.

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, outbound, queue, races,
-    renewal, run, schedule, settle, shared, sweep, verify,
+    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, outbound, privacy, queue,
+    races, renewal, run, schedule, settle, shared, sweep, verify,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -317,6 +317,12 @@ macro_rules! conformance_list {
             entries_come_newest_first_and_filters_select_them,
             an_entry_shows_the_item_of_its_push,
             a_push_that_an_operator_discards_discards_its_changes,
+        );
+        $crate::$each!($make, privacy:
+            an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return,
+            a_document_of_an_erased_person_says_no_more_who_the_person_is,
+            what_names_an_erased_record_is_emptied_and_a_longer_id_is_another_record,
+            a_conflict_of_a_document_stays_without_the_person_and_a_push_on_its_way_is_refused,
         );
         $crate::$each!($make, verify:
             every_live_record_is_on_one_page_in_the_order_of_ids,

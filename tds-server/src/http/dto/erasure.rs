@@ -20,7 +20,7 @@ wire! {
         rows: u64,
         /// Documents that name the person
         documents: u64,
-        /// Bodies of pushed events
+        /// Pushed events that lost their bodies or their errors
         events: u64,
         /// Items of the queue
         items: u64,
@@ -28,5 +28,7 @@ wire! {
         changes: u64,
         /// Findings of verifications
         findings: u64,
+        /// Files of images
+        files: u64,
     }
 }
