@@ -75,15 +75,19 @@ wait_ready() {
         return
     fi
     waited=0
+    restarts=0
     until compose exec -T "tds-$1" /usr/bin/tds-server healthcheck >/dev/null 2>&1; do
         state=$(compose ps --all --format '{{.State}}' "tds-$1" 2>/dev/null || true)
         case "$state" in
-            exited | dead)
-                complain "tds-$1 has ended; its last words:"
-                compose logs --no-log-prefix --tail 20 "tds-$1" >&2 || true
-                return 1
-                ;;
+            # Docker starts a process that ends again and again.
+            restarting) restarts=$((restarts + 1)) ;;
+            exited | dead) restarts=3 ;;
         esac
+        if [ "$restarts" -ge 3 ]; then
+            complain "tds-$1 has ended; its last words:"
+            compose logs --no-log-prefix --tail 20 "tds-$1" >&2 || true
+            return 1
+        fi
         if [ "$waited" -ge "$READY_SECONDS" ]; then
             complain "tds-$1 is not ready after $READY_SECONDS seconds"
             compose logs --no-log-prefix --tail 20 "tds-$1" >&2 || true

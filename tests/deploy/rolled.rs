@@ -97,6 +97,19 @@ fn an_empty_dump_is_no_backup() {
 }
 
 #[test]
+fn a_process_that_ends_again_and_again_is_not_waited_for() {
+    let stage = Stage::new();
+    stage.configure("READY_SECONDS=100000");
+    stage.write("container", "restarting");
+    stage.fails(&[r"exec -T tds-a .*healthcheck"]);
+    let done = stage.run("deploy", &[]);
+    assert_eq!(done.status, 1, "{}", done.said);
+    assert!(done.said.contains("tds-a has ended; its last words"), "{}", done.said);
+    let asked = done.calls.iter().filter(|call| call.contains("tds-a /usr/bin/tds-server healthcheck"));
+    assert_eq!(asked.count(), 6, "three times for the new image, and three times for the previous one");
+}
+
+#[test]
 fn a_process_that_does_not_become_ready_gets_the_previous_image_again() {
     for side in ["a", "b"] {
         let stage = Stage::new();

@@ -36,7 +36,7 @@ case "$line" in
     *"webhook send"*) cat >"$STAGE/smoke" ;;
     *"image ls"*) cat "$STAGE/tags" 2>/dev/null ;;
     *" ps --all"*"{{.Service}}"*) cat "$STAGE/states" ;;
-    *" ps --all"*) echo running ;;
+    *" ps --all"*) cat "$STAGE/container" 2>/dev/null || echo running ;;
     *"queue list"*) cat "$STAGE/dead" ;;
     *"report --format"*) echo '<html>report</html>' ;;
     curl*"/health") cat "$STAGE/health" ;;
