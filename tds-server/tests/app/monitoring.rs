@@ -14,7 +14,7 @@ use super::{
 const MOST_SERIES: usize = 1_000;
 
 /// The series of other programs, which a server does not show.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 9] = [
     "ALERTS",
     "up",
     "node_cpu_seconds_total",
@@ -22,6 +22,7 @@ const FOREIGN: [&str; 8] = [
     "node_filesystem_size_bytes",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
+    "pg_up",
     "probe_ssl_earliest_cert_expiry",
 ];
 
