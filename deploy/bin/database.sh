@@ -21,6 +21,13 @@ connect_to_stack() {
         DATABASE=$EXTERNAL_DATABASE
     else
         PLACE=db
+        # Commands that name the service start it whatever the profiles are, and would back up an empty database.
+        if grep -q '^COMPOSE_PROFILES=' "$HERE/.env" 2>/dev/null; then
+            case ",$(setting COMPOSE_PROFILES "")," in
+                *,database,*) ;;
+                *) refuse "COMPOSE_PROFILES in $HERE/.env does not name database, so the database is elsewhere: name it in EXTERNAL_DATABASE in $CONFIG" ;;
+            esac
+        fi
         DATABASE=$(in_service "$(setting DB_NAME tds)")
     fi
 }
@@ -61,6 +68,9 @@ decode() {
             print text $0
         }'
 }
+
+literal() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
+quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/"/""/g')"; }
 
 # Runs a program of PostgreSQL, in the container of the database if there is one: its version is the right one there.
 client() {

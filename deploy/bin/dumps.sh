@@ -13,7 +13,9 @@ make_dump() {
     fi
     # Dumps hold addresses of customers and the like.
     (umask 077 && client pg_dump --format=custom --dbname="$DATABASE" "$@" >"$dump.part") || {
-        complain "pg_dump failed; $dump.part is no backup"
+        # PostgreSQL may need the space.
+        rm -f "$dump.part"
+        complain "pg_dump failed; there is no $dump"
         return 1
     }
     contents=$(contents_of "$dump.part") || return 1
@@ -54,10 +56,10 @@ schemas_with() {
     printf '%s\n' "$contents" | awk -v table="$1" '$4 == "TABLE" && $5 == "DATA" && $7 == table { print $6 }' | sort -u
 }
 
-# The dumps of a directory, the newest first. A name ends with the time of the dump, whatever made it:
-# before-20260102-030405.dump.
+# The dumps of a directory, the newest first. A name ends with the time of the dump, whatever command made it:
+# before-20260102-030405.dump. What others keep in the directory does not count.
 dumps() {
-    find "$1" -maxdepth 1 -name '*-[0-9]*.dump' 2>/dev/null | while read -r found; do
+    find "$1" -maxdepth 1 -name '*.dump' 2>/dev/null | grep -E '/(before|weekly|tds)-[0-9]{8}-[0-9]{6}\.dump$' | while read -r found; do
         printf '%s %s\n' "$(printf '%s' "${found##*/}" | tr -cd '0-9')" "$found"
     done | sort -r | cut -d ' ' -f 2-
 }
@@ -67,4 +69,6 @@ prune_dumps() {
     dumps "$1" | tail -n "+$(($2 + 1))" | while read -r old; do
         run rm -f "$old" "$old.list" "$old.sha256"
     done
+    # What a command left that was ended, a day ago or earlier.
+    for name in before weekly tds; do run find "$1" -maxdepth 1 -name "$name-[0-9]*.dump.part" -mmin +1440 -delete; done
 }

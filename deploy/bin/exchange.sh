@@ -2,9 +2,6 @@
 # How the database of the stack is replaced by another one of the same server. It is read after steps.sh.
 # NAME is the database in service, NEW the one that takes its place, and OLD the name that the present one gets.
 
-literal() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
-quoted() { printf '"%s"' "$(printf '%s' "$1" | sed 's/"/""/g')"; }
-
 # What is to be undone if the command ends before its end, however it ends.
 STOPPED=no
 MADE=no
@@ -12,6 +9,12 @@ CLOSED=no
 END=open
 clean_up() {
     [ "$END" = open ] || return 0
+    # The connection may have ended after the exchange.
+    if [ "$CLOSED" = yes ] && database_exists "$OLD"; then
+        server_wide "ALTER DATABASE $(quoted "$OLD") ALLOW_CONNECTIONS true" || true
+        complain "the names are exchanged: $NAME is the restored database, and $OLD the previous one. To start TDS: deploy/bin/deploy --image $STACK_IMAGE. To go back: deploy/bin/restore --back $OLD"
+        return 0
+    fi
     if [ "$CLOSED" = yes ]; then server_wide "ALTER DATABASE $(quoted "$NAME") ALLOW_CONNECTIONS true" || true; fi
     if [ "$MADE" = yes ]; then server_wide "DROP DATABASE IF EXISTS $(quoted "$NEW")" || complain "$NEW is left over: drop it"; fi
     if [ "$STOPPED" = yes ]; then

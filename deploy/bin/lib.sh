@@ -47,7 +47,7 @@ load_config() {
     : "${READY_SECONDS:=180}" "${READY_PAUSE:=2}" "${CERTIFICATE_DAYS:=14}" "${DISK_PERCENT:=85}"
     : "${BACKUP_HOURS:=200}" "${WEBHOOKS_STATUS:=no}"
     [ -n "$DOMAIN" ] || refuse "DOMAIN is empty in $CONFIG"
-    for number in LOCAL_PORT KEEP_IMAGES KEEP_BACKUPS READY_SECONDS CERTIFICATE_DAYS DISK_PERCENT BACKUP_HOURS; do
+    for number in LOCAL_PORT KEEP_IMAGES KEEP_BACKUPS READY_SECONDS READY_PAUSE CERTIFICATE_DAYS DISK_PERCENT BACKUP_HOURS; do
         eval "value=\$$number"
         # shellcheck disable=SC2154 # eval sets it
         case "$value" in
@@ -144,15 +144,24 @@ remember() {
 
 recall() { cat "$STATE_DIR/$1" 2>/dev/null || true; }
 
+# The image in service; nothing on a host that does not have it, such as a new one with the state of another.
+current_image() {
+    image=$(recall current-image)
+    if [ -z "$image" ] || [ "$DRY_RUN" = yes ] || "$DOCKER" image inspect "$image" >/dev/null 2>&1; then printf '%s' "$image"; fi
+}
+
 # Adds a line to the diary of deployments: time, what, image, version of the schema.
 note_down() {
     if [ "$DRY_RUN" = yes ]; then return 0; fi
     printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$3" >>"$STATE_DIR/deployments.log"
 }
 
-# The version of the schema of the database, or nothing if it has none yet. It needs database.sh.
+# The version of the schema of the database, or nothing if it has none yet. It fails if the database does not answer. It
+# needs database.sh.
 schema_version() {
     if [ "$DRY_RUN" = yes ]; then return 0; fi
     schema=$(tds_setting TDS_SCHEMA "")
-    ask "SELECT max(version) FROM ${schema:+\"$schema\".}_sqlx_migrations" 2>/dev/null || true
+    table=${schema:+\"$schema\".}_sqlx_migrations
+    found=$(ask "SELECT count(*) FROM pg_class WHERE oid = to_regclass($(literal "$table"))") || return 1
+    [ "${found:-0}" = 0 ] || ask "SELECT max(version) FROM $table"
 }

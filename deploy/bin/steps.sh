@@ -60,6 +60,25 @@ start_others() {
     compose up --detach --no-build $others
 }
 
+# Old processes would store again what `migrate` of the new one removes.
+refuse_other_hidden_columns() {
+    [ "$DRY_RUN" = no ] || return 0
+    wanted=$(tds_setting TDS_HIDE_COLUMNS "" | tr -d ' ')
+    for side in a b; do
+        id=$(compose ps --quiet "tds-$side" 2>/dev/null) || id=""
+        [ -n "$id" ] || continue
+        runs=$("$DOCKER" inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | sed -n 's/^TDS_HIDE_COLUMNS=//p' |
+            tr -d "\"' ")
+        [ "$runs" = "$wanted" ] || refuse "TDS_HIDE_COLUMNS is \"$wanted\" in tds.env, and tds-$side runs with \"$runs\", and would go on storing these values while it is replaced. First: deploy/bin/compose stop tds-a tds-b"
+    done
+}
+
+# The order in which the processes are replaced: one that does not serve comes first, because the other one then serves alone.
+sides() {
+    if [ "$DRY_RUN" = no ] && answers a && ! answers b; then printf 'b a'; else printf 'a b'; fi
+}
+answers() { compose exec -T "tds-$1" /usr/bin/tds-server healthcheck >/dev/null 2>&1; }
+
 # Asks STACK_IMAGE whether it works with the schema of the database. `migrate` of a program that is older than the
 # schema changes nothing: it succeeds, or says that it refuses.
 accepts_schema() {

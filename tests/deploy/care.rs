@@ -1,6 +1,10 @@
 //! `daily-check`, `weekly-maintenance` and `prepare`.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, SystemTime},
+};
 
 use crate::stage::Stage;
 
@@ -42,6 +46,11 @@ fn a_healthy_stack_passes_the_daily_check_and_every_trouble_is_named() {
         let done = stage.run("daily-check", &[]);
         assert!(done.status == 1 && done.said.contains(message), "{pattern}: {}", done.said);
     }
+    // What curl ends with if it trusts no authority of the certificate.
+    stage.write("failure", "60");
+    stage.fails(&["^curl --silent --max-time 10 --output /dev/null https://"]);
+    let done = stage.run("daily-check", &["--quiet"]);
+    assert!(done.said.starts_with("FAIL  certificate: it is self-signed or from a test"), "{}", done.said);
     stage.fails(&["webhooks status"]);
     stage.configure(
         "WEBHOOKS_STATUS=yes\nBACKUP_HOURS=0\nCOMPOSE_FILES=\"compose.yml compose.monitoring.yml\"",
@@ -61,6 +70,14 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     for name in old {
         stage.write(&format!("state/backups/{name}.dump"), "x");
     }
+    // Others keep theirs in the same place, and a command was ended in the middle, long ago.
+    let others = ["erp-20250101.dump", "tds2-20250101-000000.dump", "before-20260104-000000.dump.part"];
+    for name in others {
+        stage.write(&format!("state/backups/{name}"), "x");
+    }
+    let ended = fs::File::options().write(true).open(stage.path(&format!("state/backups/{}", others[2])));
+    let long_ago = SystemTime::now() - Duration::from_hours(48);
+    ended.and_then(|file| file.set_modified(long_ago)).expect("an old file");
     stage.fails(&["pg_restore"]);
     let done = stage.run("weekly-maintenance", &[]);
     assert_eq!(done.status, 1, "{}", done.said);
@@ -85,9 +102,16 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     let mut left: Vec<String> = fs::read_dir(stage.path("state/backups"))
         .expect("the backups")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".dump"))
+        .filter(|name| name.contains(".dump") && !name.ends_with(".sha256"))
         .collect();
     left.sort();
+    // The one that was not proved is of today.
+    let unproved = left.iter().position(|name| name.starts_with("weekly-") && name.ends_with(".part"));
+    left.remove(unproved.expect("the first attempt"));
+    for name in &others[..2] {
+        let kept = left.iter().position(|left| left == name).unwrap_or_else(|| panic!("{name} is gone"));
+        left.remove(kept);
+    }
     assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(left[0], "before-20260103-000000.dump", "the newest are kept, whatever made them");
     let newest = stage.path(&format!("state/backups/{}", left[1]));
@@ -119,6 +143,8 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     let mine = receivers.replace("alert-receiver.invalid", "chat.example.test");
     stage.write("state/alertmanager/alertmanager.yml", &mine);
     assert!(stage.run("daily-check", &[]).said.contains("ok    alerts"));
+    let watched = stage.read("state/prometheus/certificate.yml");
+    assert_eq!(watched, "- targets: [https://tds.example.test/livez]\n");
     // Every secret that a compose file names exists.
     for file in ["compose.yml", "compose.erp.yml", "compose.monitoring.yml"] {
         let text = stage.read(&format!("deploy/{file}"));

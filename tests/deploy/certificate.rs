@@ -8,12 +8,13 @@ use crate::{
 };
 
 /// Runs a script of `deploy/` until it and what it started have ended. Returns what the stubs were called with.
-fn run(script: &str, directory: &Path) -> String {
+fn run(script: &str, directory: &Path, server: &str) -> String {
     let output = Command::new("sh")
         .arg(sources().join(script))
         .env("PATH", format!("{}:/usr/bin:/bin", directory.display()))
         .envs([("HERE", directory), ("TDS_TLS", &directory.join("tls")), ("ACME_WORK", directory)])
-        .envs([("ACME_DOMAIN", "tds.example.test"), ("ACME_SERVER", "https://acme.example.test/directory")])
+        .envs([("ACME_DOMAIN", "tds.example.test"), ("ACME_SERVER", server)])
+        .env("ACME_KEPT", directory.join("kept"))
         .output()
         .expect("sh");
     assert!(output.status.success(), "{}", told(&output));
@@ -24,20 +25,17 @@ fn run(script: &str, directory: &Path) -> String {
 fn certbot_is_asked_again_and_again_and_its_certificate_is_copied_for_nginx_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let here = directory.path();
-    for name in ["tls", "lineage"] {
-        fs::create_dir(here.join(name)).expect("a directory");
-    }
-    fs::write(here.join("lineage/privkey.pem"), "the key").expect("a file");
-    fs::write(here.join("lineage/fullchain.pem"), "the chain").expect("a file");
-    // Like certbot: the first attempt fails, the second one succeeds and runs the hook.
-    let certbot = r#"
-        [ -e "$HERE/tried" ] || { : >"$HERE/tried"; exit 1; }
-        while [ "$1" != --deploy-hook ]; do shift; done
-        RENEWED_LINEAGE=$HERE/lineage sh -c "$2""#;
-    stub(here, "certbot", certbot);
+    let live = here.join("kept/live/tds.example.test");
+    fs::create_dir_all(&live).expect("a directory");
+    fs::create_dir(here.join("tls")).expect("a directory");
+    fs::write(here.join("tls/fullchain.pem"), "of a test authority").expect("a file");
+    // Like certbot: the first attempt fails. The second one finds a certificate that is still valid.
+    fs::write(live.join("privkey.pem"), "the key").expect("a file");
+    fs::write(live.join("fullchain.pem"), "the chain").expect("a file");
+    stub(here, "certbot", r#"[ -e "$HERE/tried" ] || { : >"$HERE/tried"; exit 1; }"#);
     // Time passes twice, then the container is stopped.
     stub(here, "sleep", r#"[ "$(grep -c '^sleep' "$HERE/calls")" -lt 2 ] || kill -TERM "$PPID""#);
-    let calls = run("certbot/renew.sh", here);
+    let calls = run("certbot/renew.sh", here, "https://acme.example.test/directory");
     let lines: Vec<&str> = calls.lines().collect();
     assert_eq!(lines.len(), 4, "{calls}");
     assert!(
@@ -51,6 +49,13 @@ fn certbot_is_asked_again_and_again_and_its_certificate_is_copied_for_nginx_alon
         assert_eq!(fs::read_to_string(&path).expect(name), text);
         assert_eq!(fs::metadata(&path).expect(name).permissions().mode() & 0o777, 0o600, "{name}");
     }
+
+    // Whoever brings a certificate of his own keeps it.
+    fs::write(here.join("tls/fullchain.pem"), "of my own").expect("a file");
+    fs::write(here.join("calls"), "").expect("a file");
+    let calls = run("certbot/renew.sh", here, "off");
+    assert_eq!(calls.lines().collect::<Vec<_>>(), ["sleep 43200", "sleep 43200"], "nobody is asked");
+    assert_eq!(fs::read_to_string(here.join("tls/fullchain.pem")).expect("a file"), "of my own");
 }
 
 #[test]
@@ -66,7 +71,7 @@ fn nginx_is_reloaded_once_for_a_new_certificate_and_never_for_a_broken_one() {
         [ "$looks" -lt 6 ]"#;
     stub(here, "sleep", looks);
     stub(here, "nginx", r#"[ "$1" != -t ] || [ "$(grep -c '^nginx -t' "$HERE/calls")" -gt 1 ]"#);
-    let calls = run("nginx/reload.sh", here);
+    let calls = run("nginx/reload.sh", here, "off");
     let nginx: Vec<&str> = calls.lines().filter(|line| line.starts_with("nginx")).collect();
     assert_eq!(nginx, ["nginx -t -q", "nginx -t -q", "nginx -s reload"], "{calls}");
 }

@@ -18,6 +18,9 @@ fn other_hidden_columns_are_not_rolled_out_while_old_processes_store_their_value
         if is_refused {
             assert!(done.said.contains("deploy/bin/compose stop tds-a tds-b"), "{}", done.said);
             assert_eq!(done.call(&["docker build"]).or(done.call(&["migrate"])), None, "{line}");
+            // The previous image migrates as well.
+            let done = stage.run("rollback", &[]);
+            assert_eq!((done.status, done.call(&["migrate"])), (2, None), "{line}: {}", done.said);
         }
     }
     // Neither is a service rolled out that could not start.
@@ -36,6 +39,21 @@ fn other_hidden_columns_are_not_rolled_out_while_old_processes_store_their_value
     stage.write("running", "");
     let done = stage.run("deploy", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
+}
+
+#[test]
+fn the_service_db_is_not_backed_up_if_the_database_is_elsewhere() {
+    let stage = Stage::new();
+    for (profiles, is_refused) in [("", true), ("other", true), ("other,database", false)] {
+        stage.write("deploy/.env", &format!("COMPOSE_PROFILES={profiles}\n"));
+        let done = stage.run("deploy", &[]);
+        assert_eq!(done.status, if is_refused { 2 } else { 0 }, "{profiles}: {}", done.said);
+        assert_eq!(done.said.contains("name it in EXTERNAL_DATABASE"), is_refused, "{}", done.said);
+    }
+    stage.fails(&["to_regclass"]);
+    let done = stage.run("deploy", &[]);
+    assert!(done.status == 1 && done.said.contains("the database does not answer"), "{}", done.said);
+    assert_eq!(done.call(&["pg_dump"]), None, "an empty database would need no proof");
 }
 
 #[test]

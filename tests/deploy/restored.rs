@@ -1,5 +1,7 @@
 //! The way back of the stack's own dump, with stubs: what `restore` calls, and what it does when a step fails.
 
+use std::fs;
+
 use crate::stage::{CURRENT, Done, PREVIOUS, Stage};
 
 /// Runs `restore` with a dump that stubs accept.
@@ -72,6 +74,35 @@ fn a_failure_before_the_exchange_leaves_the_present_database_in_service() {
             done.in_order(&[&["ALLOW_CONNECTIONS false"], &["\"tds\" ALLOW_CONNECTIONS true"]]);
         }
     }
+}
+
+#[test]
+fn a_connection_that_ends_after_the_exchange_is_no_failure_of_the_exchange() {
+    let stage = Stage::new();
+    stage.write("exchanged", "1");
+    stage.fails(&["RENAME TO"]);
+    let done = restore(&stage, &[]);
+    assert_eq!(done.status, 1, "{}", done.said);
+    assert!(done.said.contains("the names are exchanged"), "{}", done.said);
+    assert!(done.said.contains(&format!("deploy/bin/deploy --image {CURRENT}")), "{}", done.said);
+    done.in_order(&[&["RENAME TO"], &["\"tds_before_restore_2", "ALLOW_CONNECTIONS true"]]);
+    assert_eq!(done.call(&["DROP DATABASE"]).or(done.call(&["compose", " start "])), None, "{:?}", done.calls);
+}
+
+#[test]
+fn the_state_of_another_host_names_an_image_that_is_not_here() {
+    let stage = Stage::new();
+    stage.fails(&[&format!("image inspect {CURRENT}")]);
+    let done = restore(&stage, &[]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    done.in_order(&[&["[tds-server:current]", "tds-task migrate"], &["RENAME TO \"tds\"; COMMIT"]]);
+    assert!(done.said.contains("nothing was deployed yet"), "{}", done.said);
+    // The stack does not run yet, so everything is started.
+    fs::remove_file(stage.path("nginx")).expect("a file");
+    let done = stage.run("deploy", &[]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    assert!(done.said.contains("nothing serves yet: start everything"), "{}", done.said);
+    assert_eq!(done.call(&["nginx -s reload"]), None, "nginx did not run");
 }
 
 #[test]

@@ -97,6 +97,19 @@ fn an_empty_dump_is_no_backup() {
 }
 
 #[test]
+fn a_process_that_does_not_serve_is_replaced_first() {
+    // As after a roll-back that failed: `b` has ended, and everything goes to `a`.
+    let broken = r"\[tds-server:current\] .*exec -T tds-b .*healthcheck";
+    for command in ["deploy", "rollback"] {
+        let stage = Stage::new();
+        stage.fails(&[&broken.replace("current", "(current|20260101-000000)")]);
+        let done = stage.run(command, &[]);
+        assert_eq!(done.status, 0, "{command}: {}", done.said);
+        done.in_order(&[&["--no-deps --no-build tds-b"], &["--no-deps --no-build tds-a"]]);
+    }
+}
+
+#[test]
 fn a_process_that_ends_again_and_again_is_not_waited_for() {
     let stage = Stage::new();
     stage.configure("READY_SECONDS=100000");
@@ -106,7 +119,7 @@ fn a_process_that_ends_again_and_again_is_not_waited_for() {
     assert_eq!(done.status, 1, "{}", done.said);
     assert!(done.said.contains("tds-a has ended; its last words"), "{}", done.said);
     let asked = done.calls.iter().filter(|call| call.contains("tds-a /usr/bin/tds-server healthcheck"));
-    assert_eq!(asked.count(), 6, "three times for the new image, and three times for the previous one");
+    assert_eq!(asked.count(), 7, "before, and three times for each of the images");
 }
 
 #[test]

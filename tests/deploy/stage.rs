@@ -17,7 +17,7 @@ line="$name ${STACK_IMAGE:+[$STACK_IMAGE] }$*"
 printf '%s\n' "$line" >>"$STAGE/calls"
 if [ -s "$STAGE/fail" ] && printf '%s\n' "$line" | grep -qE -f "$STAGE/fail"; then
     echo "stub: $name fails" >&2
-    exit 1
+    exit "$(cat "$STAGE/failure" 2>/dev/null || echo 1)"
 fi
 case "$line" in
     *pg_dump*) printf 'the dump' ;;
@@ -25,12 +25,14 @@ case "$line" in
     *"config --services"*) printf '%s\n' tds-a db nginx tds-b ;;
     *"mktemp "*) echo /tmp/a-list ;;
     *" db df "*) printf 'Filesystem 1024-blocks Used Available Capacity Mounted\nx 1 1 %s 1%% /\n' "$(cat "$STAGE/free")" ;;
+    *" psql "*"count(*) FROM pg_database"*"'tds_before_restore_2"*) cat "$STAGE/exchanged" 2>/dev/null || echo 0 ;;
     *" psql "*"count(*) FROM pg_database"*) echo 1 ;;
     *" psql "*"pg_database_size"*) echo 1000 ;;
     *" psql "*"SHOW data_directory"*) echo /data ;;
     *" psql "*"string_agg"*) cat "$STAGE/others" 2>/dev/null ;;
     *" psql "*"_sqlx_migrations"*) cat "$STAGE/schema" 2>/dev/null ;;
     *" migrate") cp "$STAGE/schema.after" "$STAGE/schema" 2>/dev/null || true ;;
+    *" ps --quiet --status running nginx") cat "$STAGE/nginx" 2>/dev/null ;;
     *" ps --quiet"*) cat "$STAGE/running" 2>/dev/null ;;
     *"inspect --format"*"Config.Env"*) cat "$STAGE/environment" ;;
     *"webhook send"*) cat >"$STAGE/smoke" ;;
@@ -78,6 +80,7 @@ impl Stage {
         stage.write("state/current-image", CURRENT);
         stage.write("state/previous-image", PREVIOUS);
         stage.write("schema", "40");
+        stage.write("nginx", "1a2b3c");
         stage
     }
 
