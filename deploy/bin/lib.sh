@@ -44,10 +44,10 @@ load_config() {
     : "${DOMAIN:=}" "${STATE_DIR:=/srv/tds}" "${COMPOSE_FILES:=compose.yml}" "${LOCAL_PORT:=8000}" "${DOCKER:=docker}"
     : "${BACKUP_DIR:=$STATE_DIR/backups}" "${IMAGE:=tds-server}" "${KEEP_IMAGES:=10}" "${KEEP_BACKUPS:=8}"
     : "${RUST_IMAGE:=}" "${RUNTIME_IMAGE:=}" "${SOURCE_URL:=}" "${EXTERNAL_DATABASE:=}" "${DUMP_ARGUMENTS:=}"
-    : "${READY_SECONDS:=180}" "${READY_PAUSE:=2}" "${CERTIFICATE_DAYS:=14}" "${DISK_PERCENT:=85}"
+    : "${READY_SECONDS:=180}" "${READY_PAUSE:=2}" "${DRAIN_SECONDS:=3}" "${CERTIFICATE_DAYS:=14}" "${DISK_PERCENT:=85}"
     : "${BACKUP_HOURS:=200}" "${WEBHOOKS_STATUS:=no}"
     [ -n "$DOMAIN" ] || refuse "DOMAIN is empty in $CONFIG"
-    for number in LOCAL_PORT KEEP_IMAGES KEEP_BACKUPS READY_SECONDS READY_PAUSE CERTIFICATE_DAYS DISK_PERCENT BACKUP_HOURS; do
+    for number in LOCAL_PORT KEEP_IMAGES KEEP_BACKUPS READY_SECONDS READY_PAUSE DRAIN_SECONDS CERTIFICATE_DAYS DISK_PERCENT BACKUP_HOURS; do
         eval "value=\$$number"
         # shellcheck disable=SC2154 # eval sets it
         case "$value" in

@@ -40,6 +40,8 @@ address_of() {
 replace() {
     say "replace tds-$1 by $STACK_IMAGE"
     if [ "$1" = a ]; then route b; else route a; fi || return 1
+    # A request that began before may have waited for the other process first, for as long as nginx waits for a connection.
+    run sleep "$DRAIN_SECONDS"
     compose up --detach --no-deps --no-build "tds-$1" || return 1
     wait_ready "$1" || return 1
     # Before it gets a request of the world, it has to accept a signed webhook.

@@ -86,7 +86,12 @@ fn a_connection_that_ends_after_the_exchange_is_no_failure_of_the_exchange() {
     assert!(done.said.contains("the names are exchanged"), "{}", done.said);
     assert!(done.said.contains(&format!("deploy/bin/deploy --image {CURRENT}")), "{}", done.said);
     done.in_order(&[&["RENAME TO"], &["\"tds_before_restore_2", "ALLOW_CONNECTIONS true"]]);
-    assert_eq!(done.call(&["DROP DATABASE"]).or(done.call(&["compose", " start "])), None, "{:?}", done.calls);
+    assert_eq!(
+        done.call(&["DROP DATABASE"]).or(done.call(&["compose", " start "])),
+        None,
+        "{:?}",
+        done.calls
+    );
 }
 
 #[test]

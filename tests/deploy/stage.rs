@@ -105,7 +105,7 @@ impl Stage {
         stage.write(
             "deploy/deploy.conf",
             &format!(
-                "DOMAIN=tds.example.test\nSTATE_DIR={}\nREADY_SECONDS=2\nREADY_PAUSE=0\n",
+                "DOMAIN=tds.example.test\nSTATE_DIR={}\nREADY_SECONDS=2\nREADY_PAUSE=0\nDRAIN_SECONDS=0\n",
                 state.display()
             ),
         );
