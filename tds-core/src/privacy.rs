@@ -5,6 +5,8 @@ mod persons;
 #[cfg(feature = "memory")]
 mod typed;
 
+use std::ops::Add;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -73,11 +75,11 @@ pub trait Redaction: Send + Sync {
 pub struct Erasure {
     /// The record.
     pub key: RecordKey,
-    /// When it was erased.
+    /// When it was erased, the first time.
     pub erased_at: OffsetDateTime,
-    /// Who erased it.
+    /// Who erased it, the first time.
     pub erased_by: String,
-    /// How much was removed.
+    /// How much was removed, by this and every later erasure that was in force together with it.
     pub counts: ErasedCounts,
 }
 
@@ -101,6 +103,22 @@ pub struct ErasedCounts {
     pub files: u64,
 }
 
+impl Add for ErasedCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            documents: self.documents + other.documents,
+            events: self.events + other.events,
+            items: self.items + other.items,
+            changes: self.changes + other.changes,
+            findings: self.findings + other.findings,
+            files: self.files + other.files,
+        }
+    }
+}
+
 /// A file of an erased record. It is outside the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErasedFile {
@@ -116,6 +134,8 @@ pub struct ErasedFile {
 /// - An erasure is one transaction: it removes everything or nothing.
 /// - A later read of an erased record is ignored, and nothing of it is kept, until the erasure is undone.
 /// - A later read of a document that names an erased person is written without what says who the person is.
+/// - A pushed body that names an erased record is blanked: with the read of its record, or by
+///   [`QueueMaintenance::blank`](crate::queue::QueueMaintenance::blank) if no work follows from it.
 /// - A text that contains the digits of the record's id as a part of a longer number does not name the record.
 /// - The files of an erased record are known until they are forgotten, also after a crash of the caller that removes them.
 /// - A push of such a record or document that was loaded before the erasure is refused as if its mode had changed.
@@ -125,10 +145,12 @@ pub struct ErasedFile {
 #[async_trait]
 pub trait Eraser: Send + Sync {
     /// Erases a record. Returns `None`, and changes nothing, if the store knows no such record. A record that was erased
-    /// before is erased again: what was stored since is removed.
+    /// before is erased again: what was stored since is removed. The result then says when, by whom and how much this time,
+    /// and [`Eraser::erasure`] still says when and by whom the record was erased first, and how much in all.
     async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>>;
 
-    /// Lets an erased record return with its next sync. Returns false if it is not erased.
+    /// Lets an erased record return with its next sync, and what says who it is return to its documents with their next
+    /// reads, also if nothing changed at the source. Returns false if it is not erased.
     async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool>;
 
     /// Returns the files of an erased record that are not forgotten. The caller removes those that no other record has.

@@ -188,7 +188,8 @@ pub trait QueueMaintenance: Send + Sync {
 
     /// Blanks the bodies of inbox events that ended longer than `age` ago and wait for no item, and the payloads that ended
     /// runs have kept. The events stay, with everything else that is known of them, and repeated deliveries are still
-    /// recognized. Returns the number of blanked bodies and payloads.
+    /// recognized. Bodies that arrived in the last hours and name an erased record are blanked as well, whatever their age:
+    /// no work may follow from them that would find the erasure. Returns the number of blanked bodies and payloads.
     async fn blank(&self, age: Duration) -> Result<u64>;
 
     /// Repairs waiters that have no item. Such waiters exist only after a fault: waiters whose item left the queue are

@@ -6,6 +6,7 @@
 //!
 //! `places.rs` lists every table of the engine and says what is erased in it, or why nothing is.
 
+pub(crate) mod bodies;
 mod concerned;
 mod documents;
 mod events;
@@ -43,7 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// The writers of the mirror take the same lock, shared.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext($1))";
 
-/// A push that has loaded one of these records goes by an epoch that is over. Its changes are pushed again, by what is left.
+/// A push that has loaded one of these records goes by an epoch that is over, and is refused. Its changes are pushed again,
+/// as they are after the erasure.
 const OVERTAKE: &str = "UPDATE tds_modes SET epoch = epoch + 1 WHERE entity_type = ANY($1)";
 
 const KNOWN: &str = "
@@ -51,12 +53,14 @@ SELECT EXISTS (SELECT FROM tds_sync_records WHERE entity_type = $1 AND zoho_id =
     OR EXISTS (SELECT FROM tds_erasures WHERE entity_type = $1 AND zoho_id = $2)
 ";
 
-// A second erasure in force adds what it removed.
+// The first erasure says when and by whom. A second one in force adds what it removed, and `tds_decisions` has both.
 const NOTE: &str = "
-INSERT INTO tds_erasures (entity_type, zoho_id, erased_by, counts) VALUES ($1, $2, $3, $4)
+INSERT INTO tds_erasures AS e (entity_type, zoho_id, erased_by, counts, erased_at)
+VALUES ($1, $2, $3, $4, statement_timestamp())
 ON CONFLICT (zoho_id, entity_type) WHERE undone_at IS NULL
-DO UPDATE SET erased_at = clock_timestamp(), erased_by = excluded.erased_by, counts = excluded.counts
-RETURNING erased_at
+DO UPDATE SET counts = (SELECT jsonb_object_agg(n.key, n.value::bigint + coalesce((e.counts ->> n.key)::bigint, 0))
+                          FROM jsonb_each_text(excluded.counts) AS n)
+RETURNING statement_timestamp()
 ";
 
 const DECISION: &str = "
@@ -98,20 +102,16 @@ impl PgEraser {
         let mut tx = self.database.begin_as_engine(settings).await?;
         tx.set_silence(PATIENCE);
         let known = sqlx::query_scalar(KNOWN).bind(entity.as_str()).bind(id).fetch_one(&mut tx).await?;
-        let local_id = record::local_id(&mut tx, schema, id).await?;
-        if !(known || local_id.is_some()) {
+        if !(known || record::local_id(&mut tx, schema, id).await?.is_some()) {
             tx.rollback().await?;
             return Ok(None);
         }
         let documents = documents::of(&mut tx, &*self.persons, entity).await?;
         let mut named = events::search(&mut tx, id, None).await?;
-        let mut locked: Vec<&str> = documents.iter().map(|it| it.entity.as_str()).collect();
-        locked.push(entity.as_str());
-        locked.sort_unstable();
-        for entity in &locked {
-            sqlx::query(LOCK).bind(entity).execute(&mut tx).await?;
-        }
+        let locked = lock(&mut tx, entity, &documents).await?;
         sqlx::query(OVERTAKE).bind(&locked).execute(&mut tx).await?;
+        // A push may have linked a record of the ERP until now: its documents have the local id only.
+        let local_id = record::local_id(&mut tx, schema, id).await?;
         // What arrived during the search.
         named.extend(events::search(&mut tx, id, Some(PATIENCE)).await?);
         let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
@@ -153,19 +153,38 @@ impl PgEraser {
 
     async fn undo(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool, sqlx::Error> {
         let mut tx = self.database.begin_as_engine("SET LOCAL jit = off").await?;
-        sqlx::query(LOCK).bind(entity.as_str()).execute(&mut tx).await?;
+        let documents = documents::of(&mut tx, &*self.persons, entity).await?;
+        lock(&mut tx, entity, &documents).await?;
         let undo = sqlx::query(UNDO).bind(entity.as_str()).bind(id.as_str()).bind(by);
         if undo.execute(&mut tx).await?.rows_affected() == 0 {
             tx.rollback().await?;
             return Ok(false);
         }
         // The record is new to the guard, so that its next read is applied whatever its version is.
-        let forget = "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2";
-        sqlx::query(forget).bind(entity.as_str()).bind(id.as_str()).execute(&mut tx).await?;
+        let forget =
+            "DELETE FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2 RETURNING local_id";
+        let forget = sqlx::query_scalar(forget).bind(entity.as_str()).bind(id.as_str());
+        let local_id: Option<Option<i64>> = forget.fetch_optional(&mut tx).await?;
+        documents::forget(&mut tx, &documents, (id.as_str(), local_id.flatten())).await?;
         decide(&mut tx, &RecordKey::new(entity.clone(), id.clone()), "allow_return", by).await?;
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Takes the locks of the person's entity type and of the documents, in the order of their names. Returns the names.
+async fn lock<'a>(
+    tx: &mut Tx,
+    entity: &'a EntityType,
+    documents: &'a [Documents],
+) -> Result<Vec<&'a str>, sqlx::Error> {
+    let mut names: Vec<&str> = documents.iter().map(|it| it.entity.as_str()).collect();
+    names.push(entity.as_str());
+    names.sort_unstable();
+    for name in &names {
+        sqlx::query(LOCK).bind(name).execute(&mut *tx).await?;
+    }
+    Ok(names)
 }
 
 /// Adds an action of an operator to the history of a record.

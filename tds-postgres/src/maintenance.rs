@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use crate::{
     Database, PgStore,
     db::{error::Doing as _, retry, text::seconds},
+    erasure::bodies,
     queue::heal,
 };
 
@@ -174,7 +175,9 @@ impl QueueMaintenance for PgStore {
     }
 
     async fn blank(&self, age: Duration) -> Result<u64> {
-        blank(&self.database, age).await.doing("blanking old bodies")
+        let named =
+            bodies::blank_new(&self.database).await.doing("blanking bodies that name erased records")?;
+        Ok(named + blank(&self.database, age).await.doing("blanking old bodies")?)
     }
 
     async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {

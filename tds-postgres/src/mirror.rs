@@ -5,7 +5,7 @@ pub(crate) mod catalog;
 mod children;
 mod compare;
 mod decisions;
-mod erased;
+pub(crate) mod erased;
 mod head;
 mod locks;
 mod pending;
@@ -38,6 +38,7 @@ use crate::{
     },
 };
 use batch::Batch;
+pub(crate) use batch::mode_stays;
 use catalog::{Catalog, Tables};
 use locks::{Lock, Locks};
 

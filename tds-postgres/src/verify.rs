@@ -57,8 +57,9 @@ impl VerifyStore for PgStore {
         findings::suspects(&self.database, run, limit).await.doing("reading records to look at again")
     }
 
-    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
-        let store = || findings::looked(&self.database, run, looks);
+    async fn looked(&self, run: RunId, schema: &MirrorSchema, looks: &[(Suspect, Look)]) -> Result<()> {
+        let tables = self.catalog.tables(&self.database, schema).await?;
+        let store = || findings::looked(&self.database, run, (schema, &tables), looks);
         repeat(ALONE, store).await.doing("storing what a comparison found")
     }
 

@@ -376,7 +376,9 @@ impl VerifyStore for FaultyStore {
             let class = DriftClass::FieldDiff;
             let drift = || Look::Drift { class, fields: Vec::new() };
             let looks = ids.iter().map(|id| (Suspect::new(id.clone()), drift()));
-            self.inner.looked(run, &looks.collect::<Vec<_>>()).await?;
+            let schema =
+                MirrorSchema { entity: EntityType::from_static("products"), head: None, children: &[] };
+            self.inner.looked(run, &schema, &looks.collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
@@ -385,12 +387,12 @@ impl VerifyStore for FaultyStore {
         self.process.call("suspects", self.inner.suspects(run, limit)).await
     }
 
-    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
+    async fn looked(&self, run: RunId, schema: &MirrorSchema, looks: &[(Suspect, Look)]) -> Result<()> {
         for (suspect, look) in looks {
             let note = || format!("of run {run} at {}: {look:?}", suspect.id);
             self.world.note("look", [run.0.cast_unsigned(), 0], note);
         }
-        self.process.call("looked", self.inner.looked(run, looks)).await
+        self.process.call("looked", self.inner.looked(run, schema, looks)).await
     }
 
     async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>> {

@@ -9,9 +9,9 @@ use crate::{
     error::Result,
     history::{Happening, HistoryEntry},
     mirror::MirrorSchema,
-    privacy::{ErasedFile, Eraser, Erasure, Screened},
+    privacy::{ErasedFile, Eraser, Erasure, PARTIES, Screened, names},
     queue::{ItemId, Waiter},
-    record::{EntityType, Origin, Read, RecordId, RecordKey},
+    record::{Content, EntityType, Origin, Read, RecordId, RecordKey},
 };
 
 #[async_trait]
@@ -24,7 +24,8 @@ impl Eraser for MemoryStore {
         }
         let counts = state.erase(schema, &key);
         let erasure = Erasure { key: key.clone(), erased_at: state.now.0, erased_by: by.to_owned(), counts };
-        state.erasures.insert(key.clone(), erasure.clone());
+        let noted = state.erasures.entry(key.clone());
+        noted.and_modify(|first| first.counts = first.counts + counts).or_insert_with(|| erasure.clone());
         state.note_erasure(key, Happening::Erase, by);
         Ok(Some(erasure))
     }
@@ -39,6 +40,7 @@ impl Eraser for MemoryStore {
         if let Some(record) = state.records.get_mut(&key) {
             record.state = None;
         }
+        state.forget_contents(&key);
         state.note_erasure(key, Happening::AllowReturn, by);
         Ok(true)
     }
@@ -69,13 +71,51 @@ impl State {
         self.persons.screen(read, is_erased)
     }
 
-    /// Blanks the bodies of the events that wait for an item.
-    pub(super) fn blank_bodies_of(&mut self, item: ItemId) {
+    /// Blanks the bodies of the events that brought a read of an erased record, or of a document of an erased person. The
+    /// source no longer says whom a record names that it no longer has: its row and the bodies themselves do.
+    pub(super) fn blank_bodies_of(&mut self, read: &Read, screened: &Screened) {
+        let Some(cause) = read.cause.filter(|_| !self.erasures.is_empty()) else { return };
+        let is_gone = read.content == Content::Absent;
+        if *screened != Screened::Whole || is_gone && self.erasures_of(&read.key).next().is_some() {
+            self.blank_waiting(cause.item, |_| true);
+        } else if is_gone {
+            let ids: Vec<RecordId> = self.erasures.keys().map(|key| key.id.clone()).collect();
+            self.blank_waiting(cause.item, |body| ids.iter().any(|id| names(body, id.as_str())));
+        }
+    }
+
+    /// Iterates over the erasures of a record and of the persons that its row names.
+    pub(super) fn erasures_of<'a>(&'a self, key: &'a RecordKey) -> impl Iterator<Item = &'a Erasure> {
+        let row = self.records.get(key).and_then(|record| record.row.as_ref());
+        let parties = PARTIES.into_iter().filter_map(move |(column, entity)| {
+            let id = row?.fields.get(column)?.as_str()?;
+            Some(RecordKey::new(EntityType::from_static(entity), RecordId::new(id)))
+        });
+        parties.chain([key.clone()]).filter_map(|key| self.erasures.get(&key))
+    }
+
+    /// Blanks the bodies that name an erased record. Returns their number.
+    pub(super) fn blank_named(&mut self) -> u64 {
+        let mut count = 0;
+        for event in self.events.values_mut() {
+            let is_named = |key: &RecordKey| names(&event.raw_payload, key.id.as_str());
+            if self.erasures.keys().any(is_named) {
+                event.raw_payload.clear();
+                event.row.blanked_at = Some(self.now.0);
+                event.row.error_message = None;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    fn blank_waiting(&mut self, item: ItemId, is_personal: impl Fn(&[u8]) -> bool) {
         let waiters = self.items.get(&item).into_iter().flat_map(|item| &item.waiters);
         for waiter in waiters {
             if let Waiter::Event(id) = waiter.waiter
                 && let Some(event) = self.events.get_mut(&id)
                 && !event.raw_payload.is_empty()
+                && is_personal(&event.raw_payload)
             {
                 event.raw_payload.clear();
                 event.row.blanked_at = Some(self.now.0);

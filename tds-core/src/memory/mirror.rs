@@ -141,9 +141,7 @@ impl State {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
         let screened = self.screen(&read);
-        if let (Some(cause), true) = (read.cause, screened != Screened::Whole) {
-            self.blank_bodies_of(cause.item);
-        }
+        self.blank_bodies_of(&read, &screened);
         let read = match screened {
             Screened::Whole => read,
             Screened::Without(read) => *read,

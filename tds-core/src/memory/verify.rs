@@ -67,10 +67,15 @@ impl VerifyStore for MemoryStore {
         Ok(open)
     }
 
-    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
+    async fn looked(&self, run: RunId, schema: &MirrorSchema, looks: &[(Suspect, Look)]) -> Result<()> {
         let mut state = self.state();
         let looked_at = state.now.0;
+        let since = state.runs.get(&run).and_then(|run| run.row.started_at);
         for (Suspect { id, looks, .. }, look) in looks {
+            let key = RecordKey::new(schema.entity.clone(), id.clone());
+            let is_erased = state.erasures_of(&key).any(|erasure| Some(erasure.erased_at) >= since);
+            let without = is_erased.then(|| look.without_values());
+            let look = without.as_ref().unwrap_or(look);
             let suspect = state.verifications.suspects.get_mut(&(run, id.clone()));
             let is_open = |suspect: &&mut SuspectState| suspect.decided.is_none() && suspect.looks == *looks;
             let Some(suspect) = suspect.filter(is_open) else { continue };

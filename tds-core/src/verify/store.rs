@@ -73,6 +73,22 @@ pub enum Look {
     },
 }
 
+/// What took the place of an error of an erased record.
+const REMOVED: &str = "the text was removed, because it is about a record that was erased";
+
+impl Look {
+    /// Returns the look without the values that it showed, and without a text that may quote one.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        match self {
+            Self::Again { .. } => Self::Again { fields: Vec::new() },
+            Self::Drift { class, .. } => Self::Drift { class: *class, fields: Vec::new() },
+            Self::Unreadable { .. } => Self::Unreadable { error: REMOVED.to_owned() },
+            Self::Clean | Self::InFlight => self.clone(),
+        }
+    }
+}
+
 /// What the executor of verification runs keeps.
 ///
 /// # Contract
@@ -104,8 +120,9 @@ pub trait VerifyStore: Send + Sync {
     async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>>;
 
     /// Stores the results of looks at suspects, as [`VerifyStore::suspects`] returned them. A look counts, whatever its
-    /// result. A look at a suspect that was looked at in the meantime changes nothing.
-    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()>;
+    /// result. A look at a suspect that was looked at in the meantime changes nothing. `schema` is that of the run's entity
+    /// type: of a record that was erased since the run began, or that names such a person, no value and no error is stored.
+    async fn looked(&self, run: RunId, schema: &MirrorSchema, looks: &[(Suspect, Look)]) -> Result<()>;
 
     /// Returns a random sample of the listed records of a run: the same for each call with this run.
     async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>>;

@@ -143,8 +143,8 @@ impl VerifyStore for Mortal {
         self.inner.suspects(run, limit).await
     }
 
-    async fn looked(&self, run: RunId, looks: &[(Suspect, Look)]) -> Result<()> {
-        self.call(self.inner.looked(run, looks)).await
+    async fn looked(&self, run: RunId, schema: &MirrorSchema, looks: &[(Suspect, Look)]) -> Result<()> {
+        self.call(self.inner.looked(run, schema, looks)).await
     }
 
     async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>> {

@@ -111,3 +111,22 @@ async fn erase_in(
         sqlx::query(quote::statement(update)).bind(ids).bind(raws).execute(&mut *tx).await?;
     }
 }
+
+/// Forgets what the documents that name the person contained, so that their next reads are applied: they were written
+/// without the person, and the source has no newer versions.
+pub(super) async fn forget(
+    tx: &mut Tx,
+    documents: &[Documents],
+    (id, local_id): (&str, Option<i64>),
+) -> Result<(), sqlx::Error> {
+    for Documents { entity, table, party, local, .. } in documents {
+        let (table, party, local) = (quote::table(table), identifier(party), identifier(local));
+        let update = format!(
+            "UPDATE tds_sync_records AS s SET list_hash = NULL, detail_hash = NULL FROM {table} AS t
+              WHERE s.entity_type = $3 AND s.zoho_id = t.zoho_id COLLATE \"C\" AND (t.{party} = $1 OR t.{local} = $2)"
+        );
+        let update = sqlx::query(quote::statement(update)).bind(id).bind(local_id).bind(entity.as_str());
+        update.execute(&mut *tx).await?;
+    }
+    Ok(())
+}

@@ -7,8 +7,14 @@ use crate::db::migrations::MIGRATOR;
 
 /// Values and texts of the person, and of documents that name the person, are removed here.
 const ERASED: [(&str, &str); 12] = [
-    ("tds_sync_records", "record.rs: the hashes of the person's record. Hashes of documents stay"),
-    ("tds_inbox_events", "events.rs: bodies and errors. The headers are those of the sender of the webhook"),
+    (
+        "tds_sync_records",
+        "record.rs: the hashes of the person's record. Hashes of documents stay until the erasure is undone",
+    ),
+    (
+        "tds_inbox_events",
+        "events.rs: bodies and errors; bodies.rs: what arrives later. The headers are those of the sender of the webhook",
+    ),
     ("tds_queue_live", "texts.rs: payloads and errors"),
     ("tds_queue_done", "texts.rs: errors"),
     ("tds_queue_attempts", "texts.rs: errors"),

@@ -8,8 +8,7 @@ use crate::{
     db::quote::{self, identifier},
 };
 
-/// Returns the id of the head row, locked. The locks of the sync state and of the row are taken in the order in which
-/// batches take them.
+/// Returns the id of the head row. It stays the same only while the lock of the entity type is held.
 pub(super) async fn local_id(
     tx: &mut Tx,
     schema: &MirrorSchema,

@@ -27,7 +27,7 @@ use crate::{
 
 /// Returns the statement that keeps the mode of an entity type as it is until the end of the transaction: a change of the mode
 /// takes the same lock, exclusively. A later statement reads the mode.
-fn mode_stays(entity: &EntityType) -> String {
+pub(crate) fn mode_stays(entity: &EntityType) -> String {
     let entity = quote::literal(entity.as_str());
     format!("SELECT pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext({entity}))")
 }
@@ -97,6 +97,9 @@ impl Batch<'_> {
         let screened = if erasures { erased::screen(&mut tx, self.persons, reads).await? } else { None };
         if let Some(screened) = &screened {
             screened.blank_bodies(&mut tx, reads).await?;
+        }
+        if erasures {
+            erased::blank_bodies_of_absent(&mut tx, self.schema, self.tables, reads).await?;
         }
         let ignored: Vec<bool> = match &screened {
             Some(screened) => screened.reads.iter().map(Option::is_none).collect(),

@@ -5,11 +5,20 @@ use std::collections::HashSet;
 
 use sqlx::PgExecutor;
 use tds_core::{
-    privacy::{Persons, Screened, parties},
-    record::Read,
+    mirror::MirrorSchema,
+    privacy::{PARTIES, Persons, Screened, parties},
+    record::{Content, Read},
 };
+use time::OffsetDateTime;
 
-use crate::db::session::Tx;
+use super::catalog::{Tables, names};
+use crate::{
+    db::{
+        quote::{self, identifier, literal},
+        session::Tx,
+    },
+    erasure::bodies,
+};
 
 /// The events that wait for an item whose record, or whose record's person, was erased. Their bodies say who the person is.
 const BLANK: &str = "
@@ -20,6 +29,12 @@ UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp()
 
 const IN_FORCE: &str = "
 SELECT entity_type, zoho_id FROM tds_erasures WHERE undone_at IS NULL AND zoho_id = ANY($1)
+";
+
+/// The records among `$2` that are erased.
+const ERASED: &str = "
+SELECT x.zoho_id, x.erased_at FROM tds_erasures AS x
+ WHERE x.undone_at IS NULL AND x.entity_type = $1 AND x.zoho_id = ANY($2)
 ";
 
 /// The reads of a batch while erasures are in force.
@@ -40,6 +55,56 @@ impl Reads {
         }
         Ok(())
     }
+}
+
+/// Blanks the bodies of events about records that the source no longer has, if they are about an erased person: the row or the
+/// body names the person, and the read names nobody.
+pub(super) async fn blank_bodies_of_absent(
+    tx: &mut Tx,
+    schema: &MirrorSchema,
+    tables: &Tables,
+    reads: &[&Read],
+) -> Result<(), sqlx::Error> {
+    let absent = reads.iter().filter(|read| read.content == Content::Absent);
+    let absent: Vec<(&str, i64)> =
+        absent.filter_map(|read| Some((read.key.id.as_str(), read.cause?.item.0))).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let ids = absent.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let concerned: HashSet<String> =
+        concerned(tx, schema, tables, ids).await?.into_iter().map(|(id, _)| id).collect();
+    let (all, rest): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(id, _)| concerned.contains(*id));
+    let items = |of: Vec<(&str, i64)>| of.into_iter().map(|(_, item)| item).collect::<Vec<i64>>();
+    if !all.is_empty() {
+        sqlx::query(BLANK).bind(items(all)).execute(&mut *tx).await?;
+    }
+    if !rest.is_empty() {
+        bodies::blank_of_items(tx, items(rest)).await?;
+    }
+    Ok(())
+}
+
+/// Returns those of the records that are erased, or whose rows name an erased person, and when the erasure was.
+pub(crate) async fn concerned(
+    tx: &mut Tx,
+    schema: &MirrorSchema,
+    tables: &Tables,
+    ids: Vec<String>,
+) -> Result<Vec<(String, OffsetDateTime)>, sqlx::Error> {
+    let mut select = ERASED.to_owned();
+    if let Some((table, columns)) = schema.head.and_then(|head| tables.get_key_value(head)) {
+        for (party, entity) in PARTIES.iter().filter(|(party, _)| names(columns).any(|name| name == party)) {
+            let (table, party, entity) = (quote::table(table), identifier(party), literal(entity));
+            select.push_str(&format!(
+                "UNION ALL SELECT h.zoho_id, x.erased_at FROM {table} AS h JOIN tds_erasures AS x
+                   ON x.undone_at IS NULL AND x.entity_type = {entity} AND x.zoho_id = h.{party} COLLATE \"C\"
+                WHERE h.zoho_id = ANY($2)"
+            ));
+        }
+    }
+    let found = sqlx::query_as(quote::statement(select)).bind(schema.entity.as_str()).bind(ids);
+    found.fetch_all(tx).await
 }
 
 /// Returns the reads as they may be written; `None` if no read is about an erased person.

@@ -5,16 +5,19 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use sqlx::types::Json;
 use tds_core::{
-    mirror::FieldDifference,
+    mirror::{FieldDifference, MirrorSchema},
     record::{EntityType, Fields, RecordId},
     runs::RunId,
     verify::{DriftClass, Look, Suspect, VerifyCounts},
 };
 
+use time::OffsetDateTime;
+
 use super::count_of;
 use crate::{
-    Database,
+    Database, Tx,
     db::text::{one_of, storable, storable_json},
+    mirror::{catalog::Tables, erased::concerned, mode_stays},
 };
 
 // Two partial indexes contain the live items and the dead letters by record.
@@ -52,6 +55,10 @@ UPDATE tds_verify_findings f SET state = look.state, class = look.class, fields 
   FROM locked JOIN look ON look.zoho_id = locked.zoho_id
  WHERE f.run_id = $1 AND f.zoho_id = locked.zoho_id AND f.looks = look.looks
 ";
+
+// An erasure has its time a moment before it is committed.
+const BEGAN: &str =
+    "SELECT coalesce(started_at, created_at) - interval '1 minute' FROM tds_sync_runs WHERE id = $1";
 
 // The hash depends on the run, so that each run has another sample.
 const SAMPLE: &str = "
@@ -138,12 +145,21 @@ impl<'a> Stored<'a> {
 pub(super) async fn looked(
     database: &Database,
     run: RunId,
+    (schema, tables): (&MirrorSchema, &Tables),
     looks: &[(Suspect, Look)],
 ) -> Result<(), sqlx::Error> {
     if looks.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Stored<'_>> = looks.iter().map(|(_, look)| Stored::of(look)).collect();
+    // An erasure takes this lock, exclusively: what it does not find here yet is stored without the person.
+    let mut tx = database.begin_with(&mode_stays(&schema.entity)).await?;
+    let erased =
+        erased_since(&mut tx, run, (schema, tables), texts(looks.iter().map(|(it, _)| &it.id))).await?;
+    let without = |(suspect, look): &(Suspect, Look)| {
+        if erased.contains(suspect.id.as_str()) { look.without_values() } else { look.clone() }
+    };
+    let kept: Vec<Look> = looks.iter().map(without).collect();
+    let rows: Vec<Stored<'_>> = kept.iter().map(Stored::of).collect();
     let ids: Vec<String> =
         looks.iter().map(|(suspect, _)| storable(suspect.id.as_str()).into_owned()).collect();
     let earlier = looks.iter().map(|(suspect, _)| i16::try_from(suspect.looks).unwrap_or(i16::MAX));
@@ -155,9 +171,26 @@ pub(super) async fn looked(
         .bind(rows.iter().map(|row| row.class).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(stored_fields(row.fields))).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.error.map(|error| storable(error).into_owned())).collect::<Vec<_>>())
-        .execute(database)
-        .await
-        .map(drop)
+        .execute(&mut tx)
+        .await?;
+    tx.commit().await
+}
+
+/// Returns those of the records that were erased since the run began, or that name a person who was. A comparison of before
+/// has seen the person; one of afterwards leaves the person out by itself.
+async fn erased_since(
+    tx: &mut Tx,
+    run: RunId,
+    (schema, tables): (&MirrorSchema, &Tables),
+    ids: Vec<String>,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let found = concerned(tx, schema, tables, ids).await?;
+    if found.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let began: Option<OffsetDateTime> = sqlx::query_scalar(BEGAN).bind(run.0).fetch_optional(tx).await?;
+    let since = found.into_iter().filter(|(_, erased_at)| began.is_none_or(|began| *erased_at >= began));
+    Ok(since.map(|(id, _)| id).collect())
 }
 
 pub(super) async fn sample(
@@ -230,6 +263,6 @@ pub(super) fn class_of(text: &str) -> Result<DriftClass, sqlx::Error> {
     one_of(DriftClass::ALL, DriftClass::as_str, "class of drift", text)
 }
 
-fn texts(ids: &[RecordId]) -> Vec<String> {
-    ids.iter().map(|id| storable(id.as_str()).into_owned()).collect()
+fn texts<'a>(ids: impl IntoIterator<Item = &'a RecordId>) -> Vec<String> {
+    ids.into_iter().map(|id| storable(id.as_str()).into_owned()).collect()
 }

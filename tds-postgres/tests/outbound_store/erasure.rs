@@ -12,7 +12,10 @@ use tds_core::{
 };
 use tds_postgres::{PgEraser, PgMirror};
 
-use crate::world::{CUSTOMERS, INVOICES, World, customer, whole};
+use crate::{
+    support::{ADVISORY_LOCK_WAITS, eventually},
+    world::{CUSTOMERS, INVOICES, World, customer, whole},
+};
 
 /// Removes the name of the customer from invoices.
 struct Names;
@@ -86,4 +89,39 @@ async fn a_push_that_was_loaded_before_an_erasure_leaves_nothing_and_is_made_aga
     assert_eq!(mirror.kept(kept.clone()).await.expect("screened"), kept, "a second time changes nothing");
     eraser.allow_return(&CUSTOMERS.entity, &RecordId::new("5"), "test").await.expect("undone");
     assert_eq!(mirror.kept(invoice(2)).await.expect("whole"), invoice(2));
+}
+
+#[tokio::test]
+async fn a_document_of_a_customer_who_is_linked_just_before_the_erasure_is_found_by_its_local_id() {
+    let world = World::new().await;
+    // The customer is new at the source, and nothing has linked the row of the ERP yet.
+    world
+        .run(
+            "INSERT INTO erp.customers (name) VALUES ('Graz');
+             INSERT INTO erp.invoices (number, customer_id, customer_name) SELECT '1', id, 'Graz' FROM erp.customers;
+             INSERT INTO tds_sync_records (entity_type, zoho_id, pushed, observed_began, observed_ended)
+               VALUES ('customers', '5', false, now(), now())",
+        )
+        .await;
+    let database = world.database.database().clone();
+    let mut linking = database.pool().begin().await.expect("begins");
+    let link = "SELECT pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext('customers'))";
+    sqlx::query(link).execute(&mut *linking).await.expect("locked");
+    let eraser = PgEraser::new(database.clone(), Arc::new(Names));
+    let id = RecordId::new("5");
+    let erase = async { eraser.erase(&CUSTOMERS, &id, "test").await.expect("erased").expect("it is known") };
+    let link = async {
+        eventually(|| async {
+            let waiting = sqlx::query_scalar(ADVISORY_LOCK_WAITS).fetch_all(&database);
+            let waiting: Vec<i32> = waiting.await.expect("read");
+            waiting
+        })
+        .await;
+        sqlx::raw_sql("UPDATE erp.customers SET zoho_id = '5'").execute(&mut *linking).await.expect("linked");
+        linking.commit().await.expect("committed");
+    };
+    let (erased, ()) = tokio::join!(erase, link);
+    assert_eq!((erased.counts.rows, erased.counts.documents), (1, 1));
+    let shown = "SELECT concat(c.name, i.customer_name) FROM erp.customers c, erp.invoices i";
+    assert_eq!(world.text(shown).await.as_deref(), Some(""));
 }

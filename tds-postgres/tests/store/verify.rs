@@ -25,6 +25,8 @@ use tds_postgres::{PgStore, testkit::TestDatabase};
 use crate::support::{PRODUCTS, claim, item, store, text, work};
 
 const BILLS: EntityType = EntityType::from_static("bills");
+const PRODUCTS_SCHEMA: MirrorSchema =
+    MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
 
 async fn execute(database: &TestDatabase, sql: &'static str) {
     sqlx::query(sql).execute(database.database()).await.expect("executed");
@@ -191,15 +193,18 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
         (suspect("4"), drift(DriftClass::MissingLocal, &[])),
         (suspect("5"), Look::Clean),
     ];
-    store.looked(first.0, &looks).await.expect("stored");
+    store.looked(first.0, &PRODUCTS_SCHEMA, &looks).await.expect("stored");
     let found = store.suspects(first.0, 9).await.expect("suspects");
     let found: Vec<_> = found.iter().map(|it| (it.id.as_str(), it.looks)).collect();
     assert_eq!(found, [("a\u{fffd}b", 0), ("1", 1)], "those with the fewest looks come first");
     // What is decided stays decided.
     store.suspect(first.0, &suspects).await.expect("stored");
     let looked = Suspect { looks: 1, ..suspect("1") };
-    store.looked(first.0, &[(suspect("3"), Look::Clean), (looked, Look::InFlight)]).await.expect("stored");
-    store.looked(first.0, &[(suspect("a\0b"), Look::Clean)]).await.expect("stored");
+    store
+        .looked(first.0, &PRODUCTS_SCHEMA, &[(suspect("3"), Look::Clean), (looked, Look::InFlight)])
+        .await
+        .expect("stored");
+    store.looked(first.0, &PRODUCTS_SCHEMA, &[(suspect("a\0b"), Look::Clean)]).await.expect("stored");
     assert_eq!(store.suspects(first.0, 9).await.expect("suspects"), []);
     let differing = store.differing(first.0).await.expect("ids");
     assert_eq!(differing.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), ids(["3", "4"]));

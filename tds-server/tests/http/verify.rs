@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use tds_core::{
-    mirror::FieldDifference,
+    mirror::{FieldDifference, MirrorSchema},
     queue::WorkerId,
-    record::RecordId,
+    record::{EntityType, RecordId},
     runs::{Checkpoint, PageCommit, RunId, SyncRun as _},
     verify::{
         DriftClass, Look, MoneyDifference, Suspect, VerifyCounts, VerifyOperator as _, VerifyStore as _,
@@ -24,7 +24,9 @@ async fn complete(server: &Server, id: RunId) {
     let field =
         FieldDifference { field: "rate".to_owned(), source: json!(12.5), target: Value::String("x".into()) };
     let look = Look::Drift { class: DriftClass::FieldDiff, fields: vec![field] };
-    store.looked(id, &[(Suspect::new(record), look)]).await.expect("stored");
+    let schema =
+        MirrorSchema { entity: EntityType::from_static("products"), head: Some("products"), children: &[] };
+    store.looked(id, &schema, &[(Suspect::new(record), look)]).await.expect("stored");
     let counts = VerifyCounts { source_records: 3, target_records: 3, compared: 3, sampled: 200 };
     store.count(id, counts).await.expect("counted");
     let checkpoint = Checkpoint { pages: 1, ..Checkpoint::default() };

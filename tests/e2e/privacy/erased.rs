@@ -57,4 +57,13 @@ pub(super) async fn erased(world: &World, server: &Process, contact: &Value, inv
       JOIN erp.invoices i ON i.customer_zoho_id = c.zoho_id WHERE c.deleted_at IS NULL";
     assert_eq!(world.text(name).await.as_deref(), Some("CANARYNAME CANARYNAME"));
     world.drift(server).await;
+
+    // The name returns to documents that did not change in Zoho.
+    assert_eq!(server.told(&["erase", "customers", id, "--yes"]).await.0, 0);
+    assert_eq!(world.text(name).await, None);
+    assert_eq!(server.told(&["erase", "customers", id, "--undo", "--yes"]).await.0, 0);
+    world.sync(server, "customers").await;
+    world.sync(server, "invoices").await;
+    assert_eq!(world.text(name).await.as_deref(), Some("CANARYNAME CANARYNAME"));
+    world.drift(server).await;
 }

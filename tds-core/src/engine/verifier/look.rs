@@ -116,7 +116,8 @@ impl Verifying<'_> {
     }
 
     pub(super) async fn store(&self, looks: &[(Suspect, Look)]) -> Result<()> {
-        let store = || self.verifier.store.looked(self.lease.run.id, looks);
+        let (run, schema) = (self.lease.run.id, self.source.schema());
+        let store = || self.verifier.store.looked(run, schema, looks);
         self.patience().store("storing what a look showed", store).await
     }
 }

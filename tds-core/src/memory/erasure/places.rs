@@ -56,14 +56,7 @@ impl State {
 
     /// Removes from documents what says who the person is. Returns those that the source has, and the local keys of all.
     fn erase_documents(&mut self, key: &RecordKey, local_id: Option<i64>) -> (Vec<RecordKey>, Vec<LocalKey>) {
-        let Some((party, _)) = PARTIES.iter().find(|(_, entity)| *entity == key.entity.as_str()) else {
-            return Default::default();
-        };
-        let local_party = party.replace("_zoho_id", "_id");
-        let is_named = |fields: &Fields| {
-            fields.get(*party).and_then(Value::as_str) == Some(key.id.as_str())
-                || local_id.is_some() && fields.get(&local_party).and_then(Value::as_i64) == local_id
-        };
+        let Some(is_named) = naming(key, local_id) else { return Default::default() };
         let (mut documents, mut local) = (Vec::new(), Vec::new());
         for (document, record) in &mut self.records {
             if let Some(row) = record.row.as_mut().filter(|row| is_named(&row.fields)) {
@@ -77,6 +70,19 @@ impl State {
             local.push(document.clone());
         }
         (documents, local)
+    }
+
+    /// Forgets what the documents that name a person contained, so that their next reads are applied: they were written
+    /// without the person, and the source has no newer versions.
+    pub(super) fn forget_contents(&mut self, key: &RecordKey) {
+        let Some(is_named) = naming(key, self.outbound.local_id(key)) else { return };
+        for record in self.records.values_mut() {
+            if let Some(state) = &mut record.state
+                && record.row.as_ref().is_some_and(|row| is_named(&row.fields))
+            {
+                (state.list_hash, state.detail_hash) = (None, None);
+            }
+        }
     }
 
     fn erase_events(&mut self, id: &str, ids: &HashSet<RecordId>, concerned: &mut HashSet<WorkKey>) -> u64 {
@@ -164,4 +170,14 @@ impl State {
         }
         count
     }
+}
+
+/// Returns what tells whether a document with these columns names the person; `None` if documents name no such records.
+fn naming(key: &RecordKey, local_id: Option<i64>) -> Option<impl Fn(&Fields) -> bool> {
+    let (party, _) = PARTIES.into_iter().find(|(_, entity)| *entity == key.entity.as_str())?;
+    let local_party = party.replace("_zoho_id", "_id");
+    Some(move |fields: &Fields| {
+        fields.get(party).and_then(Value::as_str) == Some(key.id.as_str())
+            || local_id.is_some() && fields.get(&local_party).and_then(Value::as_i64) == local_id
+    })
 }

@@ -322,6 +322,8 @@ macro_rules! conformance_list {
             an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return,
             a_document_of_an_erased_person_says_no_more_who_the_person_is,
             what_names_an_erased_record_is_emptied_and_a_longer_id_is_another_record,
+            bodies_that_name_an_erased_person_are_blanked_although_no_read_names_the_person,
+            what_a_look_saw_before_an_erasure_is_stored_after_it_without_the_person,
             a_conflict_of_a_document_stays_without_the_person_and_a_push_on_its_way_is_refused,
         );
         $crate::$each!($make, verify:

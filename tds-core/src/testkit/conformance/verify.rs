@@ -43,7 +43,11 @@ fn ids(ids: &[&str]) -> Vec<RecordId> {
 }
 
 /// Creates and claims a run of a verification.
-async fn begun(harness: &dyn Harness, entity: EntityType, part: VerifyPart) -> (RunId, LeaseToken) {
+pub(super) async fn begun(
+    harness: &dyn Harness,
+    entity: EntityType,
+    part: VerifyPart,
+) -> (RunId, LeaseToken) {
     let runs = &harness.stores().runs;
     let run = NewRun { verify: Some(part), ..NewRun::new(entity, RunType::Verify, "zoho", "case") };
     let id = runs.create(run).await.expect("create").id;
@@ -118,7 +122,7 @@ async fn look(harness: &dyn Harness, run: RunId, looks: &[(&str, Look)]) {
         known.unwrap_or_else(|| Suspect::new(RecordId::new(id)))
     };
     let looks: Vec<(Suspect, Look)> = looks.iter().map(|(id, look)| (suspect(id), look.clone())).collect();
-    store(harness).looked(run, &looks).await.expect("looked");
+    store(harness).looked(run, &PRODUCT_SCHEMA, &looks).await.expect("looked");
 }
 
 async fn suspects(harness: &dyn Harness, run: RunId) -> Vec<Suspect> {
@@ -228,7 +232,7 @@ pub async fn a_record_is_a_suspect_of_a_run_once_and_stays_decided(harness: &dyn
     let looked = Suspect { looks: 1, ..suspect("1") };
     for earlier in [suspect("1"), looked] {
         let late = [(earlier, drift(DriftClass::Stale, &["rate"]))];
-        verify.looked(run, &late).await.expect("looked");
+        verify.looked(run, &PRODUCT_SCHEMA, &late).await.expect("looked");
     }
     verify.suspect(run, &ids(&["1"])).await.expect("suspect");
     assert_eq!(suspects(harness, run).await, [suspect("2")]);
@@ -260,12 +264,12 @@ pub async fn a_look_that_is_stored_twice_counts_once(harness: &dyn Harness) {
     let suspect = |id: &str| Suspect::new(RecordId::new(id));
     let first = [(suspect("1"), again(&["rate"])), (suspect("2"), again(&[]))];
     for _ in 0..3 {
-        verify.looked(run, &first).await.expect("looked");
+        verify.looked(run, &PRODUCT_SCHEMA, &first).await.expect("looked");
     }
     let seen = Suspect { looks: 1, fields: differences(&["rate"]), ..suspect("1") };
     let other = Suspect { looks: 1, ..suspect("2") };
     assert_eq!(suspects(harness, run).await, [seen.clone(), other.clone()]);
-    verify.looked(run, &[(seen, again(&["name"]))]).await.expect("looked");
+    verify.looked(run, &PRODUCT_SCHEMA, &[(seen, again(&["name"]))]).await.expect("looked");
     let seen = Suspect { looks: 2, fields: differences(&["name"]), ..suspect("1") };
     assert_eq!(suspects(harness, run).await, [other, seen], "the last look counts");
 }
