@@ -102,6 +102,8 @@ fn the_image_is_built_with_the_lock_file_and_has_no_test_programs_and_no_root() 
         assert!(cargo.contains(option), "{option} is missing in {cargo}");
     }
     assert!(!runtime.contains("\nRUN"), "a base without a shell executes nothing");
+    assert!(!build.contains("# syntax="), "docker's own parser suffices, and another one is downloaded");
+    assert!(!runtime.contains("TDS_LOG_FORMAT"), "only the server logs JSON, by itself in production");
     for line in [
         "USER 65532:65532",
         "HEALTHCHECK",
