@@ -44,6 +44,10 @@ connect_by_url() {
         postgres://* | postgresql://*) ;;
         *) refuse "DATABASE_URL has to begin with postgres://" ;;
     esac
+    # It would show in the list of processes.
+    case "$DATABASE" in
+        *[?\&]password=*) refuse "DATABASE_URL: put the password before the host (postgres://USER:PASSWORD@HOST/NAME), or into ~/.pgpass" ;;
+    esac
     secret=$(printf '%s\n' "$DATABASE" | sed -n 's|^[a-z]*://[^:/@?]*:\([^@/]*\)@.*|\1|p')
     if [ -n "$secret" ]; then
         PGPASSWORD=$(printf '%s\n' "$secret" | decode)

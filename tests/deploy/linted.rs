@@ -125,3 +125,15 @@ fn the_image_is_built_with_the_lock_file_and_has_no_test_programs_and_no_root() 
         assert!(sent.lines().any(|line| line == format!("!{member}")), "{member} is not sent to the build");
     }
 }
+
+#[test]
+fn a_password_that_would_be_an_argument_is_refused() {
+    for query in ["?password=secret", "?sslmode=disable&password=secret"] {
+        let mut backup = Command::new(sources().join("bin/backup"));
+        backup.arg("--dry-run").env("DATABASE_URL", format!("postgres://tds@127.0.0.1:1/tds{query}"));
+        let output = backup.output().expect("the command");
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains("put the password before the host"), "{}", told(&output));
+        assert!(!told(&output).contains("secret"), "{}", told(&output));
+    }
+}
