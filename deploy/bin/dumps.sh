@@ -56,10 +56,13 @@ schemas_with() {
     printf '%s\n' "$contents" | awk -v table="$1" '$4 == "TABLE" && $5 == "DATA" && $7 == table { print $6 }' | sort -u
 }
 
-# The dumps of a directory, the newest first. A name ends with the time of the dump, whatever command made it:
-# before-20260102-030405.dump. What others keep in the directory does not count.
+# Of the files of a list, those that these commands made: `ours ENDING`. A name has the time of the dump, whatever command
+# made it: before-20260102-030405.dump. What others keep in the directory does not count.
+ours() { grep -E "/(before|weekly|tds)-[0-9]{8}-[0-9]{6}\\.$1\$"; }
+
+# The dumps of a directory, the newest first.
 dumps() {
-    find "$1" -maxdepth 1 -name '*.dump' 2>/dev/null | grep -E '/(before|weekly|tds)-[0-9]{8}-[0-9]{6}\.dump$' | while read -r found; do
+    find "$1" -maxdepth 1 -type f 2>/dev/null | ours dump | while read -r found; do
         printf '%s %s\n' "$(printf '%s' "${found##*/}" | tr -cd '0-9')" "$found"
     done | sort -r | cut -d ' ' -f 2-
 }
@@ -69,6 +72,6 @@ prune_dumps() {
     dumps "$1" | tail -n "+$(($2 + 1))" | while read -r old; do
         run rm -f "$old" "$old.list" "$old.sha256"
     done
-    # What a command left that was ended, a day ago or earlier.
-    for name in before weekly tds; do run find "$1" -maxdepth 1 -name "$name-[0-9]*.dump.part" -mmin +1440 -delete; done
+    # What a command left behind that was ended a day ago or earlier.
+    find "$1" -maxdepth 1 -type f -mmin +1440 2>/dev/null | ours 'dump\.part' | while read -r left; do run rm -f "$left"; done
 }

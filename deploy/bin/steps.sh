@@ -26,6 +26,8 @@ route() {
     if [ "${NGINX_RUNS:-yes}" = yes ]; then compose exec -T nginx nginx -s reload; fi
 }
 
+nginx_runs() { [ -n "$(compose ps --quiet --status running nginx 2>/dev/null)" ]; }
+
 # The fixed addresses of compose.yml. nginx would look up a name only once.
 address_of() {
     prefix=$(setting STACK_EDGE_PREFIX 172.31.250)

@@ -1,5 +1,7 @@
 //! `deploy` and `rollback`: what they call, in which order, and what they do when a step fails.
 
+use std::fs;
+
 use crate::stage::{CURRENT, Done, PREVIOUS, Stage};
 
 /// Returns the tag of the image that was built.
@@ -55,7 +57,7 @@ fn a_deployment_backs_up_migrates_replaces_one_after_the_other_and_asks() {
 
 /// Returns the number of finished backups.
 fn dumps(stage: &Stage) -> usize {
-    let entries = std::fs::read_dir(stage.path("state/backups"));
+    let entries = fs::read_dir(stage.path("state/backups"));
     let names = entries.into_iter().flatten().map(|entry| entry.expect("an entry").file_name());
     names.filter(|name| name.to_string_lossy().ends_with(".dump")).count()
 }
@@ -107,6 +109,15 @@ fn a_process_that_does_not_serve_is_replaced_first() {
         assert_eq!(done.status, 0, "{command}: {}", done.said);
         done.in_order(&[&["--no-deps --no-build tds-b"], &["--no-deps --no-build tds-a"]]);
     }
+}
+
+#[test]
+fn a_stack_that_is_down_is_started_by_deploy_and_not_by_rollback() {
+    let stage = Stage::new();
+    fs::remove_file(stage.path("nginx")).expect("a file");
+    let done = stage.run("rollback", &[]);
+    assert_eq!((done.status, done.call(&["migrate"])), (2, None), "{}", done.said);
+    assert!(done.said.contains(&format!("deploy/bin/deploy --image {PREVIOUS}")), "{}", done.said);
 }
 
 #[test]
@@ -261,7 +272,7 @@ fn a_dry_run_calls_nothing_and_changes_nothing() {
         let done = stage.run(command, arguments);
         assert_eq!((done.status, done.calls.len()), (0, 0), "{command}: {:?}\n{}", done.calls, done.said);
         assert!(done.said.contains("would "), "{command}: {}", done.said);
-        let mut left: Vec<_> = std::fs::read_dir(stage.path("state"))
+        let mut left: Vec<_> = fs::read_dir(stage.path("state"))
             .expect("the state")
             .map(|entry| entry.expect("an entry").file_name())
             .collect();

@@ -24,7 +24,8 @@ impl Concerned {
     }
 }
 
-/// Returns true if a text contains one of the ids as a whole number.
+/// Returns true if a text contains one of the ids as a whole number. Texts of errors have no escapes, whose digits
+/// [`tds_core::privacy::names`] tells from those of an id.
 pub(super) fn names_one(ids: &HashSet<&str>, text: &str) -> bool {
     text.split(|character: char| !character.is_ascii_digit()).any(|digits| ids.contains(digits))
 }
