@@ -3,6 +3,9 @@
 mod clock;
 pub mod conformance;
 mod handler;
+mod redaction;
 mod source;
 
-pub use self::{clock::ManualClock, handler::ScriptedHandler, source::ScriptedSource};
+pub use self::{
+    clock::ManualClock, handler::ScriptedHandler, redaction::ColumnRedaction, source::ScriptedSource,
+};

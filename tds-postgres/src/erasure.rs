@@ -107,13 +107,13 @@ impl PgEraser {
             return Ok(None);
         }
         let documents = documents::of(&mut tx, &*self.persons, entity).await?;
-        let mut named = events::search(&mut tx, id, None).await?;
+        let mut named = bodies::naming(&mut tx, id, None).await?;
         let locked = lock(&mut tx, entity, &documents).await?;
         sqlx::query(OVERTAKE).bind(&locked).execute(&mut tx).await?;
         // A push may have linked a record of the ERP until now: its documents have the local id only.
         let local_id = record::local_id(&mut tx, schema, id).await?;
         // What arrived during the search.
-        named.extend(events::search(&mut tx, id, Some(PATIENCE)).await?);
+        named.extend(bodies::naming(&mut tx, id, Some(PATIENCE)).await?);
         let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
         let key = RecordKey::new(entity.clone(), RecordId::new(id));
         let note = sqlx::query_scalar(NOTE).bind(entity.as_str()).bind(id).bind(by).bind(Json(counts));

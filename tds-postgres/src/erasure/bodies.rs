@@ -1,5 +1,7 @@
-//! Bodies that arrive while an erasure is in force, and that no read of a record screens: no work follows from the event, or
-//! the source no longer has the record. Those that name an erased record are blanked.
+//! The bodies of events that name an erased record.
+//!
+//! An erasure searches all of them. Bodies that arrive while it is in force are searched later, because no read of a record
+//! screens them: no work follows from the event, or the source no longer has the record.
 
 use std::time::Duration;
 
@@ -17,12 +19,13 @@ const LOOKS_BACK: Duration = Duration::from_secs(4 * 3600);
 
 const IN_FORCE: &str = "SELECT EXISTS (SELECT FROM tds_erasures WHERE undone_at IS NULL)";
 
-/// Bodies that contain the digits of an erased id, at least as a part of a longer id.
-const SEARCH: &str = "
-SELECT e.id, e.raw_payload, x.zoho_id FROM tds_inbox_events AS e
-  JOIN tds_erasures AS x ON position(convert_to(x.zoho_id, 'UTF8') IN e.raw_payload) > 0
- WHERE x.undone_at IS NULL AND e.raw_payload <> '' AND
-";
+/// Erased ids.
+const ONE: &str = "(SELECT $1::text)";
+const ALL: &str = "(SELECT zoho_id FROM tds_erasures WHERE undone_at IS NULL)";
+
+/// Events.
+const OF_ANY_TIME: &str = "true";
+const SINCE: &str = "e.received_at > now() - make_interval(secs => $2)";
 const NEW: &str = "e.received_at > now() - make_interval(secs => $1)";
 const OF_ITEMS: &str =
     "e.id IN (SELECT cause_id FROM tds_queue_waiters WHERE item_id = ANY($1) AND cause = 'event')";
@@ -35,6 +38,38 @@ UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp(), er
 
 type Search<'q> = QueryAs<'q, Postgres, (i64, Vec<u8>, String), PgArguments>;
 
+/// The bodies of the events that contain the digits of an id, at least as a part of a longer id. The address of a webhook
+/// can name a record as well, and such events have no body.
+fn search<'q>(ids: &str, events: &str) -> Search<'q> {
+    sqlx::query_as(statement(format!(
+        "SELECT e.id, e.raw_payload, x.id FROM tds_inbox_events AS e
+           JOIN {ids} AS x (id) ON position(convert_to(x.id, 'UTF8') IN e.raw_payload) > 0
+          WHERE e.raw_payload <> '' AND {events}"
+    )))
+}
+
+/// Returns the events that an erased id is named in.
+async fn found(tx: &mut Tx, search: Search<'_>) -> Result<Vec<i64>, sqlx::Error> {
+    // One body at a time is in memory.
+    let mut bodies = search.fetch(tx);
+    let mut found = Vec::new();
+    while let Some((event, body, id)) = bodies.try_next().await? {
+        if names(&body, &id) {
+            found.push(event);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the events whose bodies name a record, of all events or of those of the last time.
+pub(super) async fn naming(tx: &mut Tx, id: &str, within: Option<Duration>) -> Result<Vec<i64>, sqlx::Error> {
+    let search = match within {
+        Some(within) => search(ONE, SINCE).bind(id).bind(seconds(within)),
+        None => search(ONE, OF_ANY_TIME).bind(id),
+    };
+    found(tx, search).await
+}
+
 /// Blanks the bodies of the last hours. Returns their number.
 pub(crate) async fn blank_new(database: &Database) -> Result<u64, sqlx::Error> {
     let is_any: bool = sqlx::query_scalar(IN_FORCE).fetch_one(database).await?;
@@ -43,8 +78,7 @@ pub(crate) async fn blank_new(database: &Database) -> Result<u64, sqlx::Error> {
     }
     let blank = || async {
         let mut tx = database.begin_with("SET LOCAL jit = off").await?;
-        let search = sqlx::query_as(statement(format!("{SEARCH} {NEW}"))).bind(seconds(LOOKS_BACK));
-        let count = blank(&mut tx, search).await?;
+        let count = blank(&mut tx, search(ALL, NEW).bind(seconds(LOOKS_BACK))).await?;
         tx.commit().await?;
         Ok(count)
     };
@@ -53,20 +87,11 @@ pub(crate) async fn blank_new(database: &Database) -> Result<u64, sqlx::Error> {
 
 /// Blanks the bodies of the events that wait for these items.
 pub(crate) async fn blank_of_items(tx: &mut Tx, items: Vec<i64>) -> Result<(), sqlx::Error> {
-    let search = sqlx::query_as(statement(format!("{SEARCH} {OF_ITEMS}"))).bind(items);
-    blank(tx, search).await.map(drop)
+    blank(tx, search(ALL, OF_ITEMS).bind(items)).await.map(drop)
 }
 
 async fn blank(tx: &mut Tx, search: Search<'_>) -> Result<u64, sqlx::Error> {
-    let mut found = Vec::new();
-    // One body at a time is in memory.
-    let mut bodies = search.fetch(&mut *tx);
-    while let Some((event, body, id)) = bodies.try_next().await? {
-        if names(&body, &id) {
-            found.push(event);
-        }
-    }
-    drop(bodies);
+    let found = found(tx, search).await?;
     if found.is_empty() {
         return Ok(0);
     }

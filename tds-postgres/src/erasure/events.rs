@@ -1,26 +1,7 @@
 //! The events of the inbox: bodies that name the person, and bodies and errors of events about its documents.
 
-use std::time::Duration;
-
-use futures_util::TryStreamExt as _;
-use tds_core::privacy::names;
-
 use super::concerned::Concerned;
-use crate::{Tx, db::text::seconds};
-
-/// The bodies that contain the digits of the id, at least as a part of a longer id. The address of a webhook can name a
-/// record as well, and such events have no body.
-const SEARCH: &str = "
-SELECT id, raw_payload FROM tds_inbox_events
- WHERE raw_payload <> '' AND position(convert_to($1, 'UTF8') IN raw_payload) > 0
-";
-
-/// The same, of events that were received since some time.
-const SEARCH_NEW: &str = "
-SELECT id, raw_payload FROM tds_inbox_events
- WHERE received_at > now() - make_interval(secs => $2)
-   AND raw_payload <> '' AND position(convert_to($1, 'UTF8') IN raw_payload) > 0
-";
+use crate::Tx;
 
 const BLANK: &str = "
 UPDATE tds_inbox_events SET raw_payload = '', blanked_at = clock_timestamp(), error_message = NULL
@@ -37,24 +18,6 @@ UPDATE tds_inbox_events AS e SET raw_payload = '', error_message = NULL,
    AND (entity_id IN (SELECT id FROM ids)
      OR records IS NOT NULL AND EXISTS (SELECT FROM unnest(e.records) AS r WHERE r IN (SELECT id FROM ids)))
 ";
-
-/// Returns the events whose bodies name the person, of all events or of those of the last time.
-pub(super) async fn search(tx: &mut Tx, id: &str, within: Option<Duration>) -> Result<Vec<i64>, sqlx::Error> {
-    let search = match within {
-        Some(within) => sqlx::query_as(SEARCH_NEW).bind(id).bind(seconds(within)),
-        None => sqlx::query_as(SEARCH).bind(id),
-    };
-    // One body at a time is in memory.
-    let mut bodies = search.fetch(tx);
-    let mut found = Vec::new();
-    while let Some((event, body)) = bodies.try_next().await? {
-        let body: Vec<u8> = body;
-        if names(&body, id) {
-            found.push(event);
-        }
-    }
-    Ok(found)
-}
 
 /// Blanks the bodies of events, and adds the records that the events are about. Returns the number of bodies.
 pub(super) async fn blank(

@@ -147,47 +147,16 @@ fn without_columns<'a>(tables: impl Iterator<Item = &'a RedactedTable>, values: 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tds_core::privacy::RedactedColumn;
+    use tds_core::testkit::ColumnRedaction;
 
     use super::*;
 
-    /// Redacts nothing by itself.
-    struct Nothing;
-
-    impl Redaction for Nothing {
-        fn rules(&self) -> String {
-            String::new()
-        }
-
-        fn tables(&self) -> Vec<RedactedTable> {
-            let table = |entity, table, is_head, column| RedactedTable {
-                entity: EntityType::from_static(entity),
-                table,
-                is_head,
-                columns: vec![RedactedColumn { name: column, hashed: false }],
-            };
-            vec![
-                table("invoices", "invoices", true, "notes"),
-                table("invoices", "invoice_lines", false, "description"),
-                table("bills", "bills", true, "number"),
-            ]
-        }
-
-        fn json(&self, _entity: &EntityType, _text: &str) -> Option<String> {
-            None
-        }
-
-        fn differences(&self, _entity: &EntityType, _text: &str) -> Option<String> {
-            None
-        }
-
-        fn body(&self, _entity: &EntityType, _body: &[u8]) -> Option<Vec<u8>> {
-            None
-        }
-
-        fn hash(&self, _text: &str) -> Option<String> {
-            None
-        }
+    fn columns() -> ColumnRedaction {
+        let [invoices, bills] = ["invoices", "bills"].map(EntityType::from_static);
+        let heads = ColumnRedaction::default()
+            .head(invoices.clone(), "invoices", "notes")
+            .head(bills, "bills", "number");
+        heads.child(invoices, "invoice_lines", "description")
     }
 
     #[test]
@@ -196,9 +165,10 @@ mod tests {
             "children": {"invoice_lines": [{"description": "x", "name": "tea"}], "others": [{"description": "y"}]}});
         let left = json!({"fields": {"number": "1"},
             "children": {"invoice_lines": [{"name": "tea"}], "others": [{"description": "y"}]}});
+        let columns = columns();
         let redact = |value: &Value| {
             let entity = EntityType::from_static("invoices");
-            let redacted = link("kept").redact(&Nothing, &entity, &Nothing.tables(), &value.to_string())?;
+            let redacted = link("kept").redact(&columns, &entity, &columns.tables(), &value.to_string())?;
             serde_json::from_str::<Value>(&redacted).ok()
         };
         assert_eq!(redact(&values), Some(left.clone()));

@@ -7,8 +7,9 @@ use tds_core::{
     error::{ErrorKind, Retry},
     mirror::Mirror as _,
     outbound::{Outbox as _, Settled, Settlement},
-    privacy::{Eraser as _, RedactedColumn, RedactedTable, Redaction},
-    record::{Content, EntityType, Read, RecordId},
+    privacy::Eraser as _,
+    record::{Content, Read, RecordId},
+    testkit::ColumnRedaction,
 };
 use tds_postgres::{PgEraser, PgMirror};
 
@@ -18,34 +19,8 @@ use crate::{
 };
 
 /// Removes the name of the customer from invoices.
-struct Names;
-
-impl Redaction for Names {
-    fn rules(&self) -> String {
-        String::new()
-    }
-
-    fn tables(&self) -> Vec<RedactedTable> {
-        let columns = vec![RedactedColumn { name: "customer_name", hashed: false }];
-        vec![RedactedTable { entity: INVOICES.entity, table: "invoices", is_head: true, columns }]
-    }
-
-    fn json(&self, _entity: &EntityType, text: &str) -> Option<String> {
-        let mut json: Value = serde_json::from_str(text).ok()?;
-        json.as_object_mut()?.remove("customer_name").map(|_| json.to_string())
-    }
-
-    fn differences(&self, _entity: &EntityType, _text: &str) -> Option<String> {
-        None
-    }
-
-    fn body(&self, _entity: &EntityType, _body: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn hash(&self, _text: &str) -> Option<String> {
-        None
-    }
+fn names() -> Arc<ColumnRedaction> {
+    Arc::new(ColumnRedaction::default().head(INVOICES.entity, "invoices", "customer_name"))
 }
 
 #[tokio::test]
@@ -60,7 +35,7 @@ async fn a_push_that_was_loaded_before_an_erasure_leaves_nothing_and_is_made_aga
     world.run("UPDATE erp.invoices SET notes = 'ours'").await;
     let before = world.load(&INVOICES, 1).await;
     let database = world.database.database();
-    let eraser = PgEraser::new(database.clone(), Arc::new(Names));
+    let eraser = PgEraser::new(database.clone(), names());
     let erased = eraser.erase(&CUSTOMERS, &RecordId::new("5"), "test").await.expect("erased");
     assert_eq!(erased.expect("it is known").counts.documents, 1);
 
@@ -79,7 +54,7 @@ async fn a_push_that_was_loaded_before_an_erasure_leaves_nothing_and_is_made_aga
     let again = world.load(&INVOICES, 1).await;
     world.store.settle(&again, &Settlement::new(Settled::Unchanged)).await.expect("settled");
     assert_eq!(world.text(shown).await.as_deref(), Some("unchanged"));
-    let mirror = PgMirror::new(database.clone()).without_erased(Arc::new(Names));
+    let mirror = PgMirror::new(database.clone()).without_erased(names());
     let name = |read: &Read| match &read.content {
         Content::Present(record) => record.fields["customer_name"].clone(),
         Content::Absent => json!("absent"),
@@ -107,7 +82,7 @@ async fn a_document_of_a_customer_who_is_linked_just_before_the_erasure_is_found
     let mut linking = database.pool().begin().await.expect("begins");
     let link = "SELECT pg_advisory_xact_lock_shared(hashtext(tds_own('tds_modes')), hashtext('customers'))";
     sqlx::query(link).execute(&mut *linking).await.expect("locked");
-    let eraser = PgEraser::new(database.clone(), Arc::new(Names));
+    let eraser = PgEraser::new(database.clone(), names());
     let id = RecordId::new("5");
     let erase = async { eraser.erase(&CUSTOMERS, &id, "test").await.expect("erased").expect("it is known") };
     let link = async {

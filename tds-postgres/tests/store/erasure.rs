@@ -1,10 +1,13 @@
 //! Tests of erasures: the image of an erased product, and ids that contain the id of an erased record.
 
+use std::sync::Arc;
+
 use tds_core::{
     images::{ImageRecord, ImageRecords as _, Look, ShownImage},
     mirror::MirrorSchema,
-    privacy::{ErasedFile, Eraser as _, RedactedTable, Redaction},
-    record::{EntityType, RecordId},
+    privacy::{ErasedFile, Eraser as _},
+    record::RecordId,
+    testkit::ColumnRedaction,
 };
 use tds_postgres::{PgEraser, PgImages};
 
@@ -12,41 +15,13 @@ use crate::support::{PRODUCTS, key, store, text};
 
 const SCHEMA: MirrorSchema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
 
-/// Products name no person.
-struct Nothing;
-
-impl Redaction for Nothing {
-    fn rules(&self) -> String {
-        String::new()
-    }
-
-    fn tables(&self) -> Vec<RedactedTable> {
-        Vec::new()
-    }
-
-    fn json(&self, _entity: &EntityType, _text: &str) -> Option<String> {
-        None
-    }
-
-    fn differences(&self, _entity: &EntityType, _text: &str) -> Option<String> {
-        None
-    }
-
-    fn body(&self, _entity: &EntityType, _body: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn hash(&self, _text: &str) -> Option<String> {
-        None
-    }
-}
-
 #[tokio::test]
 async fn an_erased_product_keeps_only_the_place_of_its_file_until_the_file_is_removed() {
     let (database, _store) = store().await;
     let db = database.database();
-    let (eraser, images) =
-        (PgEraser::new(db.clone(), std::sync::Arc::new(Nothing)), PgImages::new(db.clone()));
+    // Products name no person.
+    let persons = Arc::new(ColumnRedaction::default());
+    let (eraser, images) = (PgEraser::new(db.clone(), persons), PgImages::new(db.clone()));
     database
         .execute(
             "INSERT INTO erp.products (zoho_id, name, image_name) VALUES ('46000', 'lamp', 'a.png'), ('460001', 'x', 'b.png');

@@ -2,14 +2,12 @@
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 mod late;
-mod names;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 pub use self::late::*;
-use self::names::Names;
 use super::{
     harness::*,
     mirror::{INVOICE_SCHEMA, applied},
@@ -22,6 +20,7 @@ use crate::{
     privacy::{Eraser, Erasure, Redaction},
     queue::{ItemFilter, Outcome, Settle},
     record::{Content, Fields, Read, RecordBuilder, RecordId, Shape},
+    testkit::ColumnRedaction,
 };
 
 const CUSTOMER_SCHEMA: MirrorSchema =
@@ -32,7 +31,7 @@ const NAME: &str = "customer_name";
 /// Returns what removes the names of customers from invoices. A store with an [`Eraser`] is created with it.
 #[must_use]
 pub fn persons() -> Arc<dyn Redaction> {
-    Arc::new(Names)
+    Arc::new(ColumnRedaction::default().head(INVOICES, "invoices", NAME))
 }
 
 fn customer(id: &str, version: i64) -> Read {
