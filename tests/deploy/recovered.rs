@@ -136,6 +136,20 @@ impl Host {
         told(&output)
     }
 
+    /// Describes a database to the programs of PostgreSQL, as its only service.
+    fn serve_as(&self, service: &str, database: &str) {
+        let Place { host, port, .. } = &self.place;
+        let lines = [
+            ("host", &**host),
+            ("port", port),
+            ("user", "shop"),
+            ("password", "of-db"),
+            ("dbname", database),
+        ];
+        let lines: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        self.stage.write("services", &format!("[{service}]\n{lines}"));
+    }
+
     fn restore(&self, arguments: &[&str]) -> Done {
         self.stage.run("restore", arguments)
     }
@@ -232,6 +246,38 @@ async fn the_dump_of_the_stack_comes_back_with_its_owner_its_policies_and_all_it
 
     one_organization_moves(&host);
     comes_to_an_empty_host(home.path(), &dump, &rights).await;
+    host.cluster.stop().await.expect("it stops");
+}
+
+#[tokio::test]
+async fn a_database_that_is_elsewhere_is_dumped_by_its_service_and_comes_back_under_another_name() {
+    let home = tempfile::tempdir().expect("a directory");
+    let host = Host::new(Stage::new(), home.path()).await;
+    host.tds(&["migrate"]);
+    host.asked("tds", "CREATE TABLE public.of_others AS SELECT 1 AS n");
+    host.serve_as("shop", "tds");
+    host.stage.configure(&format!(
+        "export PGSERVICEFILE={}\nEXTERNAL_DATABASE=\"service=shop\"\nDUMP_ARGUMENTS=\"--exclude-table=public.of_others\"",
+        host.stage.path("services").display()
+    ));
+    let done = host.stage.run("backup", &[]);
+    assert_eq!((done.status, &*done.calls), (0, &[][..]), "no container is asked: {}", done.said);
+    let dump = done.said.lines().next().expect("the name").to_owned();
+
+    // The steps of docs/operations/backup.md.
+    let done = host.restore(&[&dump]);
+    assert!(done.status == 2 && done.said.contains("restore into a new database"), "{}", done.said);
+    host.asked("postgres", "CREATE DATABASE tds_restored OWNER shop");
+    let said = host.by_url("restore", "tds_restored", &["--no-migrate", &dump]);
+    assert!(!said.contains("was restored from a backup"), "the next start of a server notices it: {said}");
+    host.serve_as("shop", "tds_restored");
+    let moved = host.stage.run("backup", &[]);
+    assert_eq!(moved.status, 0, "{}", moved.said);
+    let tables = "SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class
+                   WHERE relnamespace::regnamespace::text IN ('public', 'erp') AND relkind = 'r'";
+    assert_eq!(host.asked("tds", tables).replace("of_others,", ""), host.asked("tds_restored", tables));
+    // The schema public belongs to whom the database belongs to.
+    assert_eq!(host.asked("tds_restored", &OWNERS.replacen("'public', ", "", 1)), "shop");
     host.cluster.stop().await.expect("it stops");
 }
 
