@@ -2,9 +2,11 @@
 
 mod actions;
 
+use std::collections::BTreeMap;
+
 use tds_core::{
     error::Result,
-    measures::{Coverage, HistoryCheck, ReportFigures},
+    measures::{Coverage, HistoryCheck, OutboxCounts, ReportFigures},
     record::EntityType,
     verify::VerifiedRun,
 };
@@ -33,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) coverage: Vec<Coverage>,
     /// The looks at Zoho's own history of webhooks, newest first.
     pub(crate) history: Vec<HistoryCheck>,
+    /// What waits in the outbox now, by entity type.
+    pub(crate) outbox: BTreeMap<EntityType, OutboxCounts>,
     /// The calls that the organization's plan allows in a day, if they are configured.
     pub(crate) day_limit: Option<u32>,
 }
@@ -67,6 +71,7 @@ pub(crate) async fn report(
         runs: ports.verify.history(since).await?,
         coverage: measures.coverage(&watched(catalogue), days.saturating_sub(1)).await?,
         history: measures.history_checks(since.date()).await?,
+        outbox: measures.outbox().await?,
         figures,
         day_limit,
     })

@@ -36,7 +36,15 @@ const ALLOWANCE: u64 = 80;
 /// Returns what to look at, most urgent first.
 pub(super) fn actions(report: &Report) -> Vec<Action> {
     let mut actions: Vec<Action> = report.readiness.checks.iter().filter_map(of_check).collect();
-    let single = [unparsed(report), unverified(report), budget(report), growth(report), history(report)];
+    let single = [
+        unparsed(report),
+        conflicts(report),
+        in_doubt(report),
+        unverified(report),
+        budget(report),
+        growth(report),
+        history(report),
+    ];
     actions.extend(single.into_iter().flatten());
     actions.extend(missed(report));
     actions.extend(fields(report));
@@ -64,6 +72,29 @@ fn unparsed(report: &Report) -> Option<Action> {
             "{} could not be understood: tds-server inbox list --status failed, then tds-server inbox show \
              ID. Replay them when the cause is mended.",
             counted(count, "delivery", "deliveries")
+        ),
+    })
+}
+
+fn conflicts(report: &Report) -> Option<Action> {
+    let count: u64 = report.outbox.values().map(|counts| counts.conflicts).sum();
+    (count > 0).then(|| Action {
+        urgency: Urgency::Now,
+        text: format!(
+            "{} for a person: tds-server conflicts list shows both versions, and tds-server conflicts resolve decides.",
+            counted(count, "conflict waits", "conflicts wait")
+        ),
+    })
+}
+
+fn in_doubt(report: &Report) -> Option<Action> {
+    let count: u64 = report.outbox.values().map(|counts| counts.in_doubt).sum();
+    (count > 0).then(|| Action {
+        urgency: Urgency::Note,
+        text: format!(
+            "{} sent to Zoho without an answer: TDS looks for them before it sends them again. Do not enter them in \
+             Zoho by hand.",
+            counted(count, "new record was", "new records were")
         ),
     })
 }

@@ -30,6 +30,7 @@ pub(crate) fn document(report: &Report, organization: Option<&str>) -> Document 
             work::delays(report),
             work::failures(report),
             work::dead_letters(report),
+            work::local_changes(report),
             proof::drift(report),
             proof::money(report),
             proof::missed(report),

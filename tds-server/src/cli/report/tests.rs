@@ -6,7 +6,7 @@ use tds_core::{
     measures::{
         AnswerTimes, CallsOfDay, Coverage, DayFigures, DeadLetterFigures, DeadLetters, DelayFigures,
         DeliveryFigures, EntityFigures, FailureCause, HistoryCheck, KnownUnknownField, LaneCount, MoneyPoint,
-        MoneyRow, ReportFigures, ShadowFigures, TableSize, WeekFigures,
+        MoneyRow, OutboxCounts, ReportFigures, ShadowFigures, TableSize, WeekFigures,
     },
     queue::Lane,
     record::EntityType,
@@ -196,6 +196,10 @@ fn report() -> Report {
             failed: 4,
             read_again: 3,
         }],
+        outbox: BTreeMap::from([
+            (entity("invoices"), OutboxCounts { pending: 12, conflicts: 2, in_doubt: 0 }),
+            (entity("sales_orders"), OutboxCounts { pending: 1, conflicts: 0, in_doubt: 1 }),
+        ]),
         day_limit: Some(4_000),
         figures: ReportFigures {
             whole,
@@ -284,14 +288,16 @@ fn what_to_look_at_is_ranked() {
         "money: ",
         "dead_letters: ",
         "could not be understood",
+        "2 conflicts wait for a person",
         "bills: Zoho announced 0.0 %",
         "invoices: Zoho announced 94.3 %",
         "103 % of the 3,200 calls",
         "1 new field that no column takes",
+        "1 new record was sent to Zoho without an answer",
         "3 records, read again since",
     ];
     let places: Vec<usize> = found.iter().map(|part| place(part)).collect();
-    assert!(places[..5].iter().all(|place| *place < 5), "{texts:#?}");
+    assert!(places[..6].iter().all(|place| *place < 6), "{texts:#?}");
     assert_eq!(places.len(), actions.len(), "{texts:#?}");
 
     let mut quiet = report();
@@ -299,6 +305,7 @@ fn what_to_look_at_is_ranked() {
     (quiet.figures.unparsed, quiet.day_limit) = (0, None);
     quiet.coverage.clear();
     quiet.history.clear();
+    quiet.outbox.clear();
     quiet.figures.unknown_fields.clear();
     assert!(quiet.actions().is_empty());
     quiet.runs.clear();

@@ -1,8 +1,9 @@
 //! Volume, delays, failures and dead letters.
 
 use tds_core::{
-    measures::{DayFigures, DeadLetters, EntityFigures, FailureCause},
+    measures::{DayFigures, DeadLetters, EntityFigures, FailureCause, OutboxCounts},
     queue::Lane,
+    record::EntityType,
 };
 
 use super::{labels, seconds, value};
@@ -196,6 +197,29 @@ pub(super) fn dead_letters(report: &Report) -> Section {
         tables: tables(Table {
             caption: "",
             heads: vec![text("entity type"), text("error"), number("items"), text("since")],
+            rows,
+        }),
+        ..Section::default()
+    }
+}
+
+pub(super) fn local_changes(report: &Report) -> Section {
+    let row = |(entity, counts): (&EntityType, &OutboxCounts)| {
+        vec![entity.to_string(), whole(counts.pending), whole(counts.conflicts), whole(counts.in_doubt)]
+    };
+    let rows: Vec<_> = report.outbox.iter().map(row).collect();
+    let state = if rows.is_empty() {
+        "No local change waits."
+    } else {
+        "What waits now: see tds-server outbox list and tds-server conflicts list. In doubt are creates that Zoho did not \
+         answer; TDS looks for them before it sends them again."
+    };
+    Section {
+        title: "Local changes",
+        paragraphs: vec![state.to_owned()],
+        tables: tables(Table {
+            caption: "",
+            heads: vec![text("entity type"), number("pending"), number("conflicts"), number("in doubt")],
             rows,
         }),
         ..Section::default()
