@@ -152,6 +152,7 @@ impl Config {
     /// # Errors
     /// A name is not one that the catalogue has.
     pub fn catalogue(&self, catalogue: &Catalogue) -> Result<Catalogue, ConfigError> {
+        self.rules.check(catalogue)?;
         self.privacy.of(&self.entities.of(catalogue)?)
     }
 }

@@ -93,7 +93,10 @@ impl Rules {
             targets,
         };
         for (api, found) in self.found(zoho, &look.targets, lane, pace).await? {
+            let is_needed = api == Api::Books || look.targets.iter().any(|target| target.api == api);
             match found {
+                // Something may be left in a product that is no longer needed. If Zoho does not show it, nothing is missed.
+                Registered::Unreadable(_) if !is_needed => {}
                 Registered::Known(found) => {
                     look.plans.push(plan(api, &look.targets, destination, &self.config.known_urls, &found));
                 }
@@ -104,7 +107,7 @@ impl Rules {
         Ok(look)
     }
 
-    /// Reads what is registered in each product that is needed.
+    /// Reads what is registered in each product.
     ///
     /// # Errors
     /// Those of [`Rules::look`].
@@ -117,9 +120,7 @@ impl Rules {
     ) -> Result<Vec<(Api, Registered)>> {
         let mut all = Vec::new();
         for api in PRODUCTS {
-            if api == Api::Books || targets.iter().any(|target| target.api == api) {
-                all.push((api, zoho.registered(api, lane, pace).await?));
-            }
+            all.push((api, zoho.registered(api, targets, lane, pace).await?));
         }
         Ok(all)
     }
@@ -142,11 +143,16 @@ impl Rules {
                 "the webhooks that are registered in Zoho are not as they should be; tds-server webhooks status says more"
             );
         }
-        Kept::checked(store, &look.base, look.checked(), false).await
+        Kept::looked(store, &look.base, look.checked()).await
     }
 }
 
 impl Look {
+    /// Returns the names of the rules that should be registered.
+    pub(crate) fn rules(&self) -> Vec<String> {
+        self.targets.iter().map(Target::rule_name).collect()
+    }
+
     /// Returns everything that is not as it should be.
     pub(crate) fn deviations(&self) -> impl Iterator<Item = &Deviation> {
         self.plans.iter().flat_map(|plan| &plan.deviations)

@@ -18,7 +18,7 @@ use tds_core::{
     shutdown::Shutdown,
 };
 use tds_postgres::PgStore;
-use tds_zoho::webhook::{Event, Received, SIGNATURE_HEADER, event_type, kept_body, parse, query_pairs};
+use tds_zoho::webhook::{Event, Received, event_type, kept_body, parse, query_pairs};
 
 use self::{refusals::Refusals, refused::Counted};
 use super::{events::Reception, services::Services};
@@ -58,13 +58,22 @@ pub(crate) enum NotKept {
     /// No secret is configured, so no delivery can be verified.
     NotConfigured,
     /// The delivery is not authentic.
-    NotAuthentic {
-        reason: String,
-        /// A signature is present and matches no secret. The cause may be worth a diagnosis.
-        mismatch: bool,
-    },
+    NotAuthentic { reason: String, cause: Cause },
     /// The store failed. The sender has to send the delivery again.
     NotStored,
+}
+
+/// What of a delivery is not authentic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// There is no signature.
+    Unsigned,
+    /// The signature matches no secret. What it covers may be worth a diagnosis.
+    Signature,
+    /// There are too many signatures, or too many fields that a signature would cover.
+    Surplus,
+    /// The signature is right, and the header `X-Webhook-Key` is missing or wrong.
+    Key,
 }
 
 /// The receiver of webhooks.
@@ -125,9 +134,8 @@ impl Webhooks {
     /// Logs and counts a refused delivery.
     fn refused(&self, refused: &NotKept, delivery: &Delivery) {
         self.refusals.log(refused, &self.config, delivery);
-        if let NotKept::NotAuthentic { .. } = refused {
-            let is_signed = delivery.headers.contains_key(SIGNATURE_HEADER);
-            self.refused.add(delivery.entity.as_str(), is_signed, self.services.clock.now());
+        if let NotKept::NotAuthentic { cause, .. } = refused {
+            self.refused.add(delivery.entity.as_str(), *cause, self.services.clock.now());
         }
     }
 

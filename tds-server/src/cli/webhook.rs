@@ -81,7 +81,7 @@ impl SendArgs {
             None => sample(descriptor)?,
         };
         let base = match self.url {
-            Some(url) => url.to_string(),
+            Some(url) => base_of(&url)?,
             None => local_address(config),
         };
         let path = webhooks.path;
@@ -119,6 +119,18 @@ impl SendArgs {
     }
 }
 
+/// Returns a base URL that a path can be added to.
+fn base_of(url: &Url) -> CommandResult<String> {
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    if !plain || url.fragment().is_some() || !matches!(url.scheme(), "http" | "https") {
+        return Err(Failure::usage(
+            "--url: accepted is an http:// or https:// URL without user, query and fragment, such as \
+             https://tds.example.com",
+        ));
+    }
+    Ok(url.as_str().to_owned())
+}
+
 /// Sends a body, and returns the status and the text of the answer.
 async fn post(
     url: &str,
@@ -133,7 +145,8 @@ async fn post(
     };
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
     let mut request = client.post(url).query(&query).header("content-type", content_type);
-    match webhooks.secrets.first() {
+    // While a secret is being replaced, the last one is the new one, which `webhooks install` uses.
+    match webhooks.secrets.last() {
         Some(secret) => request = request.header(SIGNATURE_HEADER, sign(secret, &query, &body)),
         None => output::talk("ZOHO_WEBHOOK_SECRET is not set: the webhook is sent without a signature"),
     }

@@ -4,13 +4,14 @@ mod clicks;
 mod session;
 
 use clap::{Args, Subcommand};
-use tds_core::{error::Error, queue::Lane};
+use tds_core::{clock::readable, error::Error, queue::Lane};
 use tds_zoho::{
     entities::Api,
-    rules::{Destination, Deviation, Other, Pace, Registered, Step, Target, Unreadable},
+    rules::{Destination, Deviation, Kind, Other, Pace, Plan, Registered, Step, Unreadable},
 };
+use time::OffsetDateTime;
 
-use self::session::Session;
+use self::{clicks::Click, session::Session};
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
@@ -92,7 +93,8 @@ impl LookArgs {
         let (look, _) = self.look(session, &mut session.pace()).await?;
         let is_readable = look.unreadable.is_empty();
         if self.json {
-            output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), is_readable)))?;
+            let ok = is_readable && look.deviations().next().is_none();
+            output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), ok)))?;
         } else {
             print_steps(&look)?;
             print_others(&look)?;
@@ -102,7 +104,7 @@ impl LookArgs {
 
     async fn status(self, session: &Session) -> CommandResult {
         let (look, _) = self.look(session, &mut session.pace()).await?;
-        session.keep(&look, false).await;
+        session.keep(&look).await;
         let refused = session.refused().await;
         let ok = look.unreadable.is_empty() && look.deviations().next().is_none() && refused.is_empty();
         if self.json {
@@ -119,23 +121,25 @@ impl LookArgs {
         let sleep = async |wait| tokio::time::sleep(wait).await;
         let installing =
             session.rules.install(&session.zoho, &destination, (look, pace), &mut tell, sleep).await;
-        let Installed { look, refused, has_changed } = installing.map_err(|error| interrupted(&error))?;
+        let Installed { look, has_changed } = installing.map_err(|error| interrupted(&error))?;
         if !look.plans.is_empty() {
-            session.keep(&look, true).await;
+            session.keep_installed(&look).await;
         }
         let left: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
         if self.json {
-            let ok = refused == 0 && left == 0 && look.unreadable.is_empty();
+            let ok = left == 0 && look.unreadable.is_empty();
             output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), ok)))?;
             return if ok { Ok(()) } else { Err(Failure::Reported) };
         }
         let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
         print_others(&look)?;
-        if refused > 0 || left > 0 {
+        // Another command at the same time may have done what Zoho refused to this one.
+        if left > 0 {
+            let states = look.plans.iter().flat_map(|plan| &plan.states);
+            let clicks: Vec<Click> = states.filter_map(Click::of_unfinished).collect();
             return Err(Failure::failed(format!(
-                "{} steps are still to do; run the command again, or create by hand what Zoho refuses:\n{}",
-                left.max(refused),
-                clicks::text(&unfinished(&look), &look.base, session.has_key())
+                "{left} steps are still to do; run the command again, or create by hand what Zoho refuses:\n{}",
+                clicks::text(&clicks, session.has_key())
             )));
         }
         let what = if has_changed { "done" } else { "nothing had to be done" };
@@ -153,17 +157,14 @@ impl LookArgs {
         for (api, reason) in &look.unreadable {
             output::talk(&output::clean(&format!("{}: {reason}", product(*api))));
         }
-        let unreadable: Vec<Target> = look
-            .targets
-            .iter()
-            .filter(|target| look.unreadable.iter().any(|(api, _)| *api == target.api))
-            .cloned()
-            .collect();
-        if !unreadable.is_empty() {
-            let text = clicks::text(&unreadable, &look.base, session.has_key());
+        let unreadable =
+            look.targets.iter().filter(|target| look.unreadable.iter().any(|(api, _)| *api == target.api));
+        let clicks: Vec<Click> = unreadable.map(|target| Click::of(target, &destination)).collect();
+        if !clicks.is_empty() {
+            let text = clicks::text(&clicks, session.has_key());
             output::talk(
                 "TDS cannot register webhooks without the scopes for settings. Make a code with the scopes that \
-                 `tds-server auth --scopes` prints, run `tds-server auth`, and run this command again. Or click:",
+                 `tds-server auth --scopes` prints, run `tds-server auth --code CODE`, and run this command again. Or click:",
             );
             if self.json { output::talk(&text) } else { output::data(&text)? }
         }
@@ -183,8 +184,23 @@ impl RemoveArgs {
         let mut is_unreadable = false;
         for (api, found) in found {
             match found {
-                Registered::Known(found) => plans.push(removal(api, &found)),
+                Registered::Known(found) => {
+                    let mut plan = removal(api, &found);
+                    // Both products may show the same webhooks and rules.
+                    let known = plans.iter().flat_map(|plan: &Plan| &plan.steps);
+                    let known: Vec<_> = known.map(|step| step.kind.clone()).collect();
+                    plan.steps.retain(|step| !known.contains(&step.kind));
+                    plans.push(plan);
+                }
                 Registered::Unreadable(Unreadable::NoProduct(_)) => {}
+                Registered::Unreadable(Unreadable::Refused(reason))
+                    if api == Api::Inventory && !targets.iter().any(|target| target.api == api) =>
+                {
+                    output::talk(&output::clean(&format!(
+                        "{} does not show whether anything of TDS is registered there: {reason}",
+                        product(api)
+                    )));
+                }
                 Registered::Unreadable(Unreadable::Refused(reason)) => {
                     is_unreadable = true;
                     output::talk(&output::clean(&format!("{}: {reason}", product(api))));
@@ -192,6 +208,9 @@ impl RemoveArgs {
             }
         }
         let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
+        for found in plans.iter().flat_map(|plan| &plan.deviations).filter(|one| one.kind == Kind::Doubled) {
+            output::talk(&output::clean(&format!("{}: {}", found.name, found.text)));
+        }
         if steps == 0 && !is_unreadable {
             return output::data("nothing of TDS is registered");
         }
@@ -220,13 +239,6 @@ fn tell(line: &str) {
 fn interrupted(error: &Error) -> Failure {
     let reason = error.explain(command);
     Failure::failed(format!("{reason}; run the command again, it continues from what Zoho then shows"))
-}
-
-/// Returns the targets that are not registered.
-fn unfinished(look: &Look) -> Vec<Target> {
-    let states = look.plans.iter().flat_map(|plan| &plan.states);
-    let unfinished = states.filter(|state| state.webhook_id.is_none() || state.rule_id.is_none());
-    unfinished.map(|state| state.target.clone()).collect()
 }
 
 fn product(api: Api) -> &'static str {
@@ -278,10 +290,17 @@ fn print_status(look: &Look, refused: &[(String, RefusedOf)]) -> CommandResult {
         output::data(&output::table(FINDINGS, &deviations))?;
     }
     for (path, of) in refused {
+        let last = OffsetDateTime::from_unix_timestamp(of.last_at()).map(readable).unwrap_or_default();
+        let causes = [
+            (of.unsigned, "without a signature: a webhook without our secret sends there"),
+            (of.mismatched, "with the signature of another secret"),
+            (of.keyless, "with the right signature, but without the right header X-Webhook-Key"),
+        ];
+        let causes =
+            causes.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}"));
         output::data(&format!(
-            "refused deliveries at {path} in the last 24 hours: {} without a signature, {} with the signature of another \
-             secret; a webhook without our secret sends there",
-            of.unsigned, of.mismatched
+            "refused deliveries at {path} in the last 24 hours and since the last install: {}; the last at {last}",
+            causes.collect::<Vec<_>>().join(", ")
         ))?;
     }
     Ok(())

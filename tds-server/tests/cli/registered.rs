@@ -27,15 +27,15 @@ pub(crate) fn stranger(zoho: &FakeZoho) -> Program {
         .with("TDS_SETTINGS_PACE", "1ms")
 }
 
-fn write_env(program: &Program, text: &str) {
+pub(crate) fn write_env(program: &Program, text: &str) {
     fs::write(program.directory().join(".env"), text).expect("written");
 }
 
-fn env(program: &Program) -> String {
+pub(crate) fn env(program: &Program) -> String {
     fs::read_to_string(program.directory().join(".env")).expect("a file")
 }
 
-fn client_lines(zoho: &FakeZoho) -> String {
+pub(crate) fn client_lines(zoho: &FakeZoho) -> String {
     let credentials = zoho.credentials();
     format!("ZOHO_CLIENT_ID={}\nZOHO_CLIENT_SECRET={}\n", credentials.client_id, credentials.client_secret)
 }
@@ -104,6 +104,24 @@ async fn findings(program: &Program, status: i32) -> Vec<String> {
     findings.iter().map(|one| one["kind"].as_str().expect("text").to_owned()).collect()
 }
 
+/// Clicks what a command printed, in Books. The rows are `name … module … URL …` and `name … module …; webhook …`.
+fn click(zoho: &FakeZoho, printed: &str) {
+    let mut ids = std::collections::HashMap::new();
+    for row in printed.lines().filter_map(|line| line.trim().strip_prefix("name ")) {
+        let Some((name, rest)) = row.split_once(" module ") else { continue };
+        let (name, (module, rest)) = (name.trim(), rest.split_once(' ').expect("a module"));
+        if let Some((_, url)) = rest.split_once("URL ") {
+            let webhook = json!({"webhook_name": name, "entity": module, "url": url, "secret": SECRET, "method": "POST"});
+            ids.insert(name.to_owned(), zoho.enter_registered(Api::Books, webhook));
+        } else if let Some(id) = rest.split_once("; webhook ").and_then(|(_, webhook)| ids.get(webhook)) {
+            let kind = if rest.contains("deleted;") { "delete" } else { "add_edit" };
+            let action = json!([{"action_type": "webhook", "action_id": id}]);
+            let rule = json!({"workflow_name": name, "entity": module, "rule_type": kind, "instant_actions": action});
+            zoho.enter_registered(Api::Books, rule);
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webhook() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
@@ -148,14 +166,25 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     assert_eq!(row["record"]["zoho_id"].as_str(), Some(id.as_str()), "{row}");
     assert_eq!(findings(&program, 0).await, Vec::<String>::new());
 
+    // A question about something else changes no report.
+    for other in [&["--url", "https://typo.example.com"][..], &["--url", &base, "--entities", "products"]] {
+        let asked = [&["webhooks", "status"][..], other].concat();
+        says(&program.run(&asked).await, 1, &["health report of the servers stays"]);
+    }
+    let health = async || {
+        let text =
+            reqwest::get(format!("{base}/health")).await.expect("an answer").text().await.expect("text");
+        let health: Value = serde_json::from_str(&text).expect("JSON");
+        health["components"]["webhook_rules"]["state"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(health().await, "healthy");
+
     // Damage is found, and mended by the same command.
     assert!(zoho.edit_registered(Api::Books, "TDS item deleted", &json!({"status": "inactive"})));
     let slack = json!({"webhook_name": "Slack", "url": "https://hooks.example.net/1"});
     zoho.enter_registered(Api::Books, slack);
     assert_eq!(findings(&program, 1).await, ["inactive", "foreign"]);
-    let health = reqwest::get(format!("{base}/health")).await.expect("an answer").text().await.expect("text");
-    let health: Value = serde_json::from_str(&health).expect("JSON");
-    assert_eq!(health["components"]["webhook_rules"]["state"], "degraded", "{health}");
+    assert_eq!(health().await, "degraded");
     says(&program.run(&["webhooks", "install"]).await, 0, &["activate rule", "hooks.example.net"]);
     assert_eq!(findings(&program, 1).await, ["foreign"]);
 
@@ -169,7 +198,10 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     assert!(!rotated.stderr.contains("AnotherSecret99") && !rotated.stdout.contains("AnotherSecret99"));
 
     says(&program.run(&["webhooks", "remove"]).await, 2, &["--yes"]);
-    says(&program.run(&["webhooks", "remove", "--yes"]).await, 0, &["8 webhooks and rules were deleted"]);
+    // What an entity type needed that is no longer synced is deleted as well, in whatever product it is.
+    let removed = program.run(&["webhooks", "remove", "--yes", "--entities", "products"]).await;
+    says(&removed, 0, &["8 webhooks and rules were deleted"]);
+    assert_eq!(zoho.registered_rules(Api::Inventory).len(), 0);
     assert_eq!(zoho.registered_webhooks(Api::Books).len(), 1, "what is not ours stays");
 
     // A webhook without our secret is refused, and the check says so. A server that ends stores its counts.
@@ -180,7 +212,7 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     says(
         &program.run(&["webhooks", "status", "--url", &base]).await,
         1,
-        &["missing", "1 without a signature"],
+        &["missing", "1 without a signature", "the last at 20"],
     );
 
     // Without the scopes, the clicks are printed.
@@ -190,4 +222,7 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
     let clicks = program.run(&["webhooks", "install", "--url", &base]).await;
     says(&clicks, 1, &["New webhook", "compositeitem", "scopes for settings", "ZohoBooks.settings.CREATE"]);
     assert!(!clicks.stdout.contains(SECRET) && !clicks.stderr.contains(SECRET));
+    click(&zoho, &format!("{}{}", clicks.stdout, clicks.stderr));
+    assert_eq!((zoho.registered_webhooks(Api::Books).len(), zoho.registered_rules(Api::Books).len()), (3, 2));
+    assert_eq!(findings(&program, 1).await, ["foreign"], "what was clicked is what TDS looks for");
 }

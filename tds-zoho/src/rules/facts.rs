@@ -26,6 +26,10 @@ pub(super) const RULES: Resource = Resource {
 };
 /// The keys under which a rule may show its actions.
 pub(super) const ACTIONS: [&str; 2] = ["instant_actions", "actions"];
+/// The header with the key, if the server demands one.
+pub(super) const KEY_HEADER: &str = "X-Webhook-Key";
+/// What stands for the whole record in the body of a webhook.
+pub(super) const WHOLE_RECORD: &str = "JSONString";
 /// Zoho refuses a second webhook with the same name with this code.
 pub(super) const NAME_IS_USED: &str = "code 107051";
 
@@ -43,7 +47,7 @@ pub(super) struct Resource {
 /// Returns the body that creates a webhook. Its form is that of the documented example.
 pub(super) fn webhook_body(name: &str, module: &str, url: &str, secret: &str, key: Option<&str>) -> Value {
     let headers: Vec<Value> =
-        key.into_iter().map(|key| json!({"param_name": "X-Webhook-Key", "param_value": key})).collect();
+        key.into_iter().map(|key| json!({"param_name": KEY_HEADER, "param_value": key})).collect();
     json!({
         "webhook_name": name,
         "entity": module,
@@ -51,7 +55,7 @@ pub(super) fn webhook_body(name: &str, module: &str, url: &str, secret: &str, ke
         "url": url,
         "secret": secret,
         "body_type": "application/json",
-        "raw_data": "${JSONString}",
+        "raw_data": format!("${{{WHOLE_RECORD}}}"),
         "headers": headers,
         "query_parameters": [],
     })
@@ -114,7 +118,11 @@ pub struct InvalidModules(String);
 
 impl fmt::Display for InvalidModules {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} is not PATH=MODULE, such as credit-notes=credit_note", self.0)
+        write!(
+            formatter,
+            "{:?} is not PATH=MODULE with another PATH than before, such as credit-notes=credit_note",
+            self.0
+        )
     }
 }
 
@@ -125,10 +133,12 @@ impl FromStr for RuleModules {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts
-            .map(|part| of_path(part).ok_or_else(|| InvalidModules(part.to_owned())))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let mut all: Vec<(String, _)> = Vec::new();
+        for part in parts {
+            let of = of_path(part).filter(|(path, _)| all.iter().all(|(known, _)| known != path));
+            all.push(of.ok_or_else(|| InvalidModules(part.to_owned()))?);
+        }
+        Ok(Self(all))
     }
 }
 
@@ -156,6 +166,11 @@ fn of_path(text: &str) -> Option<(String, Vec<(Api, String)>)> {
 }
 
 impl RuleModules {
+    /// Returns the paths that are named.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(path, _)| path.as_str())
+    }
+
     /// Returns the modules whose rules send to a path. A path of an entity type that is not known here has the module
     /// `assumed`, in Books.
     pub(super) fn of(&self, path: &str, assumed: &str) -> Vec<(Api, String)> {
@@ -193,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_text_that_names_no_module_is_refused() {
-        for text in ["credit-notes", "credit-notes=", "a=b c", "a=crm:b", "=b", "a=B"] {
+        for text in ["credit-notes", "credit-notes=", "a=b c", "a=crm:b", "=b", "a=B", "a-b=c,a_b=d"] {
             let fault = text.parse::<RuleModules>().expect_err(text);
             assert!(fault.to_string().contains("PATH=MODULE"), "{fault}");
         }

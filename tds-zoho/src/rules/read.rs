@@ -7,7 +7,7 @@ use super::{
     facts::{ACTIONS, RULES, Resource, WEBHOOKS},
     pace::Pace,
     plan::{Found, Rule, Webhook},
-    target::our_name,
+    target::{Target, our_name},
 };
 use crate::{
     answer::{Api, Call},
@@ -16,6 +16,8 @@ use crate::{
 };
 
 const PER_PAGE: usize = 200;
+/// The number of rules of others of which more than their row is read.
+const OTHERS: usize = 40;
 /// The number of pages after which a list counts as unreadable.
 const PAGES: usize = 50;
 
@@ -38,12 +40,20 @@ pub enum Unreadable {
 }
 
 impl ZohoClient {
-    /// Reads the webhooks and rules that are registered in a product. Nothing else waits if Zoho refuses that.
+    /// Reads the webhooks and rules that are registered in a product, for these targets. Nothing else waits if Zoho refuses
+    /// that.
     ///
     /// # Errors
     /// Those of limits and of a missing token.
-    pub async fn registered(&self, api: Api, lane: Lane, pace: &mut Pace) -> Result<Registered> {
-        let reader = Reader { client: self, api, lane };
+    pub async fn registered(
+        &self,
+        api: Api,
+        targets: &[Target],
+        lane: Lane,
+        pace: &mut Pace,
+    ) -> Result<Registered> {
+        let modules = targets.iter().filter(|target| target.api == api).map(|target| &*target.module);
+        let reader = Reader { client: self, api, modules: modules.collect(), lane };
         match reader.found(pace).await? {
             Ok(found) => Ok(Registered::Known(found)),
             Err(reason) if api == Api::Inventory => {
@@ -63,6 +73,8 @@ impl ZohoClient {
 struct Reader<'a> {
     client: &'a ZohoClient,
     api: Api,
+    /// The modules whose rules matter.
+    modules: Vec<&'a str>,
     lane: Lane,
 }
 
@@ -76,9 +88,10 @@ impl Reader<'_> {
         };
         let mut webhooks: Vec<Webhook> = webhooks.iter().filter_map(webhook).collect();
         // A row may show less than the webhook itself.
-        for webhook in webhooks.iter_mut().filter(|one| one.url.is_none()) {
-            if let Ok(record) = self.single(&WEBHOOKS, &webhook.id, pace).await? {
-                webhook.url = text(&record, &["url"]);
+        for known in webhooks.iter_mut().filter(|one| one.url.is_none()) {
+            if let Ok(record) = self.single(&WEBHOOKS, &known.id, pace).await? {
+                let (id, name) = (known.id.clone(), known.name.clone());
+                *known = Webhook { id, name, ..webhook_of(&record) };
             }
         }
         let rows = match self.rows(&RULES, pace).await? {
@@ -86,10 +99,31 @@ impl Reader<'_> {
             Err(reason) => return Ok(Err(reason)),
         };
         let mut rules: Vec<Rule> = rows.iter().filter_map(rule).collect();
-        for rule in rules.iter_mut().filter(|one| one.webhooks.is_none() && our_name(&one.name).is_some()) {
-            if let Ok(record) = self.single(&RULES, &rule.id, pace).await? {
-                rule.webhooks = sent(&record);
-                rule.rule_type = rule.rule_type.take().or_else(|| text(&record, &["rule_type"]));
+        let mut others = OTHERS;
+        for known in rules.iter_mut().filter(|one| one.webhooks.is_none()) {
+            let is_ours = our_name(&known.name).is_some();
+            // A rule of others may send a webhook of ours.
+            if !is_ours
+                && (others == 0
+                    || !known.module.as_deref().is_none_or(|module| self.modules.contains(&module)))
+            {
+                continue;
+            }
+            others -= usize::from(!is_ours);
+            if let Ok(record) = self.single(&RULES, &known.id, pace).await? {
+                let (id, name) = (known.id.clone(), known.name.clone());
+                let (module, rule_type) = (known.module.take(), known.rule_type.take());
+                let whole = rule_of(&record);
+                *known = Rule {
+                    id,
+                    name,
+                    module: module.or(whole.module),
+                    rule_type: rule_type.or(whole.rule_type),
+                    is_active: known.is_active && whole.is_active,
+                    is_once: known.is_once || whole.is_once,
+                    has_criteria: known.has_criteria || whole.has_criteria,
+                    webhooks: whole.webhooks,
+                };
             }
         }
         Ok(Ok(Found { webhooks, rules }))
@@ -163,18 +197,51 @@ fn text(record: &Map<String, Value>, keys: &[&str]) -> Option<String> {
 
 fn webhook(row: &Map<String, Value>) -> Option<Webhook> {
     let name = text(row, WEBHOOKS.name).unwrap_or_default();
-    Some(Webhook { id: id(row, &WEBHOOKS)?, name, url: text(row, &["url"]) })
+    Some(Webhook { id: id(row, &WEBHOOKS)?, name, ..webhook_of(row) })
+}
+
+/// Returns what a webhook shows of itself, without its id and its name.
+fn webhook_of(record: &Map<String, Value>) -> Webhook {
+    let names = |headers: &Vec<Value>| {
+        headers.iter().filter_map(|one| text(one.as_object()?, &["param_name", "name"])).collect()
+    };
+    Webhook {
+        url: text(record, &["url"]),
+        method: text(record, &["method"]),
+        body: text(record, &["raw_data"]),
+        headers: record.get("headers").and_then(Value::as_array).map(names),
+        ..Webhook::default()
+    }
 }
 
 fn rule(row: &Map<String, Value>) -> Option<Rule> {
     let name = text(row, RULES.name).unwrap_or_default();
-    Some(Rule {
-        id: id(row, &RULES)?,
-        name,
-        rule_type: text(row, &["rule_type"]),
-        is_active: is_active(row),
-        webhooks: sent(row),
-    })
+    Some(Rule { id: id(row, &RULES)?, name, ..rule_of(row) })
+}
+
+/// Returns what a rule shows of itself, without its id and its name.
+fn rule_of(record: &Map<String, Value>) -> Rule {
+    let criteria = record.get("rule").into_iter().chain(record.get("criteria"));
+    Rule {
+        module: text(record, &["entity"]),
+        rule_type: text(record, &["rule_type"]),
+        is_active: is_active(record),
+        is_once: record.get("apply_rule_always").and_then(Value::as_bool) == Some(false),
+        has_criteria: criteria.into_iter().any(has_entries),
+        webhooks: sent(record),
+        ..Rule::default()
+    }
+}
+
+/// Returns true for a list with entries, or an object that has one.
+fn has_entries(value: &Value) -> bool {
+    match value {
+        Value::Array(entries) => !entries.is_empty(),
+        Value::Object(keys) => {
+            keys.values().any(|value| value.as_array().is_some_and(|list| !list.is_empty()))
+        }
+        _ => false,
+    }
 }
 
 /// Returns false if a rule says that it is not active. No page documents the key.

@@ -36,7 +36,8 @@ fn pace() -> Pace {
 }
 
 async fn found(client: &ZohoClient, api: Api) -> Found {
-    match client.registered(api, Lane::Operator, &mut pace()).await.expect("an answer") {
+    let wanted = targets(&Catalogue::default(), &RuleModules::default());
+    match client.registered(api, &wanted, Lane::Operator, &mut pace()).await.expect("an answer") {
         Registered::Known(found) => found,
         Registered::Unreadable(reason) => panic!("{reason:?}"),
     }
@@ -166,6 +167,44 @@ async fn what_zoho_refuses_concerns_only_its_own_rule_and_repeats_no_secret() {
 }
 
 #[tokio::test]
+async fn what_a_person_changed_in_zoho_is_seen_and_mended() {
+    let fake = FakeZoho::start().await;
+    let (client, wanted) = (client(&fake), wanted(&["products", "invoices"]));
+    assert_eq!(install(&client, &wanted, SECRET).await, Ok(Vec::new()));
+    let is_right = async || planned(&client, &wanted, SECRET).await.is_right();
+    assert!(is_right().await);
+    let webhook = fake.registered_webhooks(Api::Books)[0].clone();
+    let (webhook_name, id) = (webhook["webhook_name"].as_str().expect("a name"), &webhook["webhook_id"]);
+    let rule = "TDS item updated";
+    for (name, changes) in [
+        (rule, json!({"apply_rule_always": false})),
+        (rule, json!({"rule": {"criteria": [{"field": "rate", "value": 3}]}})),
+        (rule, json!({"entity": "invoice"})),
+        (webhook_name, json!({"method": "PUT"})),
+        (&*format!("{webhook_name} 2"), json!({"raw_data": "${ITEM.NAME}"})),
+        (webhook_name, json!({"headers": []})),
+    ] {
+        assert!(fake.edit_registered(Api::Books, name, &changes), "{name}");
+        let plan = planned(&client, &wanted, SECRET).await;
+        let kinds: Vec<Kind> = plan.deviations.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [Kind::Changed], "{changes}: {:?}", plan.deviations);
+        assert_eq!(install(&client, &wanted, SECRET).await, Ok(Vec::new()), "{changes}");
+        assert!(is_right().await, "{changes}");
+        assert_eq!(fake.registered_webhooks(Api::Books).len(), 4, "{changes}");
+    }
+
+    // A rule of others sends a webhook of ours. Its row in the list does not show that.
+    let webhook = fake.registered_webhooks(Api::Books).pop().expect("a webhook");
+    let action = json!([{"action_type": "webhook", "action_id": webhook["webhook_id"]}]);
+    assert_ne!(&webhook["webhook_id"], id, "it was created again");
+    let other = json!({"workflow_name": "Items to ERP", "entity": "item", "rule_type": "edit", "instant_actions": action});
+    fake.enter_registered(Api::Books, other);
+    let plan = planned(&client, &wanted, SECRET).await;
+    let found: Vec<(Kind, &str)> = plan.deviations.iter().map(|one| (one.kind, one.name.as_str())).collect();
+    assert_eq!((found, plan.steps.len()), (vec![(Kind::Doubled, "Items to ERP")], 0));
+}
+
+#[tokio::test]
 async fn removal_deletes_what_is_ours_and_what_is_gone_already_is_no_error() {
     let fake = FakeZoho::start().await;
     let (client, wanted) = (client(&fake), wanted(&["products"]));
@@ -189,7 +228,7 @@ async fn a_missing_scope_and_a_missing_product_are_told_apart_and_stop_nothing_e
     let mut config = config(&fake);
     config.refresh_token = exchange(&config, &code.into(), None).await.expect("a grant").refresh_token;
     let client = ZohoClient::new(config, Arc::new(SystemClock)).expect("a client");
-    let of = async |api| client.registered(api, Lane::Operator, &mut pace()).await.expect("an answer");
+    let of = async |api| client.registered(api, &[], Lane::Operator, &mut pace()).await.expect("an answer");
     assert!(matches!(of(Api::Books).await, Registered::Known(_)), "reading is permitted");
     let refused = install(&client, &wanted(&["products"]), SECRET).await.expect("no error");
     assert_eq!(refused.len(), 2, "the rules are not tried: {refused:?}");

@@ -61,6 +61,8 @@ mod tests {
     fn only_what_is_wrong_degrades() {
         let checked = |wrong: &[&str], unreadable: Option<&str>| Kept {
             base: Some("https://tds.example.com".to_owned()),
+            installed_at: 1_700_000_000,
+            rules: Vec::new(),
             checked: Some(Checked {
                 at: 1_700_000_000,
                 wrong: wrong.iter().map(|line| (*line).to_owned()).collect(),

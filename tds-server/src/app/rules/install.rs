@@ -27,8 +27,6 @@ const LONGEST: Duration = Duration::from_secs(130);
 pub(crate) struct Installed {
     /// What is registered now.
     pub(crate) look: Look,
-    /// The number of steps that Zoho refused in the end.
-    pub(crate) refused: usize,
     /// True if there was something to do.
     pub(crate) has_changed: bool,
 }
@@ -52,8 +50,8 @@ impl Rules {
         let (mut known, mut has_changed, mut attempt) = (Some(look), false, 1);
         loop {
             let error = match self.attempt(zoho, destination, known.take(), &mut pace, tell).await {
-                Ok((look, refused, has_steps)) => {
-                    return Ok(Installed { look, refused, has_changed: has_changed || has_steps });
+                Ok((look, has_steps)) => {
+                    return Ok(Installed { look, has_changed: has_changed || has_steps });
                 }
                 Err(error) => error,
             };
@@ -66,7 +64,7 @@ impl Rules {
         }
     }
 
-    /// Takes all steps once. Returns what is registered then, how many steps Zoho refused, and whether there were any.
+    /// Takes all steps once. Returns what is registered then, and whether there were any steps.
     async fn attempt(
         &self,
         zoho: &ZohoClient,
@@ -74,17 +72,17 @@ impl Rules {
         known: Option<Look>,
         pace: &mut Pace,
         tell: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<(Look, usize, bool)> {
+    ) -> Result<(Look, bool)> {
         let look = match known {
             Some(look) => look,
             None => self.look(zoho, destination, Lane::Operator, pace).await?,
         };
         if look.plans.iter().all(|plan| plan.steps.is_empty()) {
-            return Ok((look, 0, false));
+            return Ok((look, false));
         }
-        let refused = take_all(zoho, &look.plans, Some(destination), pace, tell).await?;
+        take_all(zoho, &look.plans, Some(destination), pace, tell).await?;
         // Zoho may have done less than it said, so the result is what it shows now.
-        Ok((self.look(zoho, destination, Lane::Operator, pace).await?, refused, true))
+        Ok((self.look(zoho, destination, Lane::Operator, pace).await?, true))
     }
 }
 
@@ -226,10 +224,7 @@ mod tests {
             case.zoho.faults().next_writes("/settings/", 2, fault.clone());
             let installed = case.install(nothing).await;
             let installed = installed.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-            assert!(
-                installed.refused == 0 && installed.has_changed && !installed.look.is_wrong(),
-                "{fault:?}"
-            );
+            assert!(installed.has_changed && !installed.look.is_wrong(), "{fault:?}");
             assert_eq!(case.waits(), waits, "{fault:?}: {}", case.lines);
             assert!(case.is_whole(), "{fault:?}");
         }

@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 
 const RULES: &str = "registered webhooks";
 const REFUSED: &str = "refused webhooks";
+/// A day, in seconds.
+const DAY: i64 = 24 * 3600;
 /// The number of times that a change of a document is attempted.
 const ATTEMPTS: u32 = 20;
 
@@ -21,6 +23,12 @@ const ATTEMPTS: u32 = 20;
 pub(crate) struct Kept {
     /// The base URL of the last command that registered webhooks.
     pub(crate) base: Option<String>,
+    /// When that was, in seconds since 1970, by the clock of the store.
+    #[serde(default)]
+    pub(crate) installed_at: i64,
+    /// The names of the rules that it registered.
+    #[serde(default)]
+    pub(crate) rules: Vec<String>,
     pub(crate) checked: Option<Checked>,
 }
 
@@ -42,6 +50,7 @@ pub(crate) type Refused = BTreeMap<String, RefusedOf>;
 
 /// The refused deliveries of one path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct RefusedOf {
     /// The number of deliveries without a signature.
     pub(crate) unsigned: u64,
@@ -51,6 +60,10 @@ pub(crate) struct RefusedOf {
     pub(crate) mismatched: u64,
     /// When the last of them arrived, in seconds since 1970.
     pub(crate) mismatched_at: i64,
+    /// The number of deliveries with the right signature and without the right header `X-Webhook-Key`.
+    pub(crate) keyless: u64,
+    /// When the last of them arrived, in seconds since 1970.
+    pub(crate) keyless_at: i64,
 }
 
 impl Kept {
@@ -62,18 +75,46 @@ impl Kept {
         Ok(read(store.load(RULES).await?.text))
     }
 
-    /// Keeps what a look at the webhooks of a base URL found. If `registers` is true, later looks are at this base URL too.
+    /// Keeps what a look found after webhooks were registered. Later looks are at this base URL too.
     ///
     /// # Errors
     /// The store does not answer.
-    pub(crate) async fn checked(store: &PgStore, base: &str, found: Checked, registers: bool) -> Result<()> {
+    pub(crate) async fn installed(
+        store: &PgStore,
+        base: &str,
+        rules: &[String],
+        found: Checked,
+    ) -> Result<()> {
         change(store, RULES, |kept: &mut Self, now| {
-            if registers || kept.base.is_none() {
-                kept.base = Some(base.to_owned());
-            }
+            let at = now.unix_timestamp();
+            *kept = Self {
+                base: Some(base.to_owned()),
+                installed_at: at,
+                rules: rules.to_vec(),
+                checked: Some(Checked { at, ..found.clone() }),
+            };
+        })
+        .await?;
+        // What was refused before may be mended now.
+        change(store, REFUSED, |known: &mut Refused, _| known.clear()).await
+    }
+
+    /// Keeps what a look at the webhooks of a base URL found.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn looked(store: &PgStore, base: &str, found: Checked) -> Result<()> {
+        change(store, RULES, |kept: &mut Self, now| {
+            kept.base.get_or_insert_with(|| base.to_owned());
             kept.checked = Some(Checked { at: now.unix_timestamp(), ..found.clone() });
         })
         .await
+    }
+
+    /// Returns false if a look with this base URL and these rules would be about something else than what was registered.
+    pub(crate) fn is_about(&self, base: &str, rules: &[String]) -> bool {
+        self.base.as_deref().is_none_or(|known| known == base)
+            && (self.rules.is_empty() || self.rules == rules)
     }
 
     /// Forgets everything, because nothing is registered any more.
@@ -109,10 +150,29 @@ impl Kept {
 impl RefusedOf {
     /// Adds the deliveries of another time.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.unsigned = self.unsigned.saturating_add(other.unsigned);
-        self.unsigned_at = self.unsigned_at.max(other.unsigned_at);
-        self.mismatched = self.mismatched.saturating_add(other.mismatched);
-        self.mismatched_at = self.mismatched_at.max(other.mismatched_at);
+        let add = |count: &mut u64, at: &mut i64, (more, last): (u64, i64)| {
+            // A count begins anew after a day without such deliveries.
+            let known = if last - *at > DAY && more > 0 { 0 } else { *count };
+            (*count, *at) = (known.saturating_add(more), (*at).max(last));
+        };
+        add(&mut self.unsigned, &mut self.unsigned_at, (other.unsigned, other.unsigned_at));
+        add(&mut self.mismatched, &mut self.mismatched_at, (other.mismatched, other.mismatched_at));
+        add(&mut self.keyless, &mut self.keyless_at, (other.keyless, other.keyless_at));
+    }
+
+    /// Returns when the last delivery arrived.
+    pub(crate) fn last_at(&self) -> i64 {
+        self.unsigned_at.max(self.mismatched_at).max(self.keyless_at)
+    }
+
+    /// Returns the counts of the causes whose last delivery arrived since then; `None` if there is none.
+    pub(crate) fn since(self, since: i64) -> Option<Self> {
+        let recent = |(count, at): (u64, i64)| if at < since { (0, 0) } else { (count, at) };
+        let (unsigned, unsigned_at) = recent((self.unsigned, self.unsigned_at));
+        let (mismatched, mismatched_at) = recent((self.mismatched, self.mismatched_at));
+        let (keyless, keyless_at) = recent((self.keyless, self.keyless_at));
+        let of = Self { unsigned, unsigned_at, mismatched, mismatched_at, keyless, keyless_at };
+        (of != Self::default()).then_some(of)
     }
 }
 

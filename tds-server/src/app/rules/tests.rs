@@ -40,7 +40,7 @@ async fn the_daily_look_keeps_what_is_wrong_at_the_url_of_the_last_install() {
     assert!(kept().await.checked.is_none());
     assert_eq!(zoho.calls(), 0);
 
-    Kept::checked(&store, "https://tds.example.com", Checked::default(), true).await.expect("stored");
+    Kept::installed(&store, "https://tds.example.com", &[], Checked::default()).await.expect("stored");
     rules.check(&client, &store).await.expect("a look");
     let checked = kept().await.checked.expect("a look");
     assert_eq!(checked.wrong, ["TDS item updated is missing", "TDS item deleted is missing"]);

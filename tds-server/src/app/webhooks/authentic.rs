@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tds_zoho::webhook::{Authentic, SIGNATURE_HEADER, SignatureError, verify};
 
-use super::{Delivery, NotKept};
+use super::{Cause, Delivery, NotKept};
 use crate::config::WebhookConfig;
 
 /// Returns the delivery as authentic, or a refusal. Only authentic deliveries are stored.
@@ -21,18 +21,22 @@ pub(super) fn check<'a>(
     }
     let authentic = if !config.secrets.is_empty() {
         if headers.get_all(SIGNATURE_HEADER).iter().count() > 1 {
-            return Err(refused("the webhook has more than one signature"));
+            return Err(refused("the webhook has more than one signature", Cause::Surplus));
         }
         let (content_type, signature) = (text(headers, "content-type"), text(headers, SIGNATURE_HEADER));
         verify(&config.secrets, pairs, content_type, body, signature).map_err(|error| {
-            let mismatch = matches!(error, SignatureError::Wrong | SignatureError::Malformed);
+            let cause = match error {
+                SignatureError::Missing => Cause::Unsigned,
+                SignatureError::Wrong | SignatureError::Malformed => Cause::Signature,
+                SignatureError::TooManyFields => Cause::Surplus,
+            };
             let reason = match error {
                 SignatureError::Wrong => {
                     format!("{error}; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho")
                 }
                 _ => error.to_string(),
             };
-            NotKept::NotAuthentic { reason, mismatch }
+            NotKept::NotAuthentic { reason, cause }
         })?
     } else if config.allow_unsigned {
         Authentic::unsigned(pairs, body)
@@ -45,14 +49,14 @@ pub(super) fn check<'a>(
     if let Some(key) = &config.key {
         let given = headers.get("x-webhook-key").map(HeaderValue::as_bytes).unwrap_or_default();
         if !bool::from(key.expose_secret().as_bytes().ct_eq(given)) {
-            return Err(refused("the header X-Webhook-Key is missing or wrong"));
+            return Err(refused("the header X-Webhook-Key is missing or wrong", Cause::Key));
         }
     }
     Ok(authentic)
 }
 
-fn refused(reason: &str) -> NotKept {
-    NotKept::NotAuthentic { reason: reason.to_owned(), mismatch: false }
+fn refused(reason: &str, cause: Cause) -> NotKept {
+    NotKept::NotAuthentic { reason: reason.to_owned(), cause }
 }
 
 /// Returns the value of a header, if it is text.

@@ -6,7 +6,7 @@ use tds_core::lock::lock;
 use tds_zoho::webhook::{Mismatch, SIGNATURE_HEADER, diagnose};
 use tokio::time::Instant;
 
-use super::{Delivery, NotKept, authentic::text};
+use super::{Cause, Delivery, NotKept, authentic::text};
 use crate::config::WebhookConfig;
 
 /// The length of the window for which lines are counted.
@@ -39,8 +39,8 @@ impl Refusals {
     /// Logs that a delivery is not authentic. Why a signature does not match is diagnosed at most once in ten seconds,
     /// and separately from the request: a client that sends forged webhooks learns nothing and causes little work.
     pub(super) fn log(&self, refused: &NotKept, config: &WebhookConfig, delivery: &Delivery) {
-        let NotKept::NotAuthentic { reason, mismatch } = refused else { return };
-        let turn = self.turn(*mismatch, Instant::now());
+        let NotKept::NotAuthentic { reason, cause } = refused else { return };
+        let turn = self.turn(*cause == Cause::Signature, Instant::now());
         if turn.line {
             let path = delivery.uri.path();
             tracing::warn!(reason, path, unlogged_before = turn.unlogged, "a webhook was refused");

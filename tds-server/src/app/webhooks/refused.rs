@@ -6,6 +6,7 @@ use tds_core::{lock::lock, shutdown::Shutdown};
 use tds_postgres::PgStore;
 use time::OffsetDateTime;
 
+use super::Cause;
 use crate::app::rules::{Kept, Refused, RefusedOf};
 
 /// The time between two writes of the counts. A flood of forged webhooks costs one write a minute.
@@ -17,12 +18,14 @@ pub(super) struct Counted(Mutex<Refused>);
 
 impl Counted {
     /// Counts a delivery. `entity` is one of the entity types that the program knows, so the number of counts is limited.
-    pub(super) fn add(&self, entity: &str, is_signed: bool, at: OffsetDateTime) {
+    pub(super) fn add(&self, entity: &str, cause: Cause, at: OffsetDateTime) {
         let (one, at) = (1, at.unix_timestamp());
-        let more = if is_signed {
-            RefusedOf { mismatched: one, mismatched_at: at, ..RefusedOf::default() }
-        } else {
-            RefusedOf { unsigned: one, unsigned_at: at, ..RefusedOf::default() }
+        let more = match cause {
+            Cause::Unsigned => RefusedOf { unsigned: one, unsigned_at: at, ..RefusedOf::default() },
+            Cause::Signature | Cause::Surplus => {
+                RefusedOf { mismatched: one, mismatched_at: at, ..RefusedOf::default() }
+            }
+            Cause::Key => RefusedOf { keyless: one, keyless_at: at, ..RefusedOf::default() },
         };
         lock(&self.0).entry(entity.to_owned()).or_default().add(&more);
     }
@@ -63,13 +66,13 @@ mod tests {
     fn deliveries_are_counted_by_entity_type_and_by_what_is_wrong_with_them() {
         let counted = Counted::default();
         let at = datetime!(2026-11-20 10:00 UTC);
-        for is_signed in [false, true, false] {
-            counted.add("products", is_signed, at);
+        for cause in [Cause::Unsigned, Cause::Signature, Cause::Unsigned, Cause::Key] {
+            counted.add("products", cause, at);
         }
-        counted.add("bills", true, at);
+        counted.add("bills", Cause::Surplus, at);
         let counted = lock(&counted.0).clone();
-        let of = |name: &str| (counted[name].unsigned, counted[name].mismatched);
-        assert_eq!((of("products"), of("bills")), ((2, 1), (0, 1)));
+        let of = |name: &str| (counted[name].unsigned, counted[name].mismatched, counted[name].keyless);
+        assert_eq!((of("products"), of("bills")), ((2, 1, 1), (0, 1, 0)));
         assert_eq!(counted["bills"].mismatched_at, at.unix_timestamp());
     }
 }

@@ -1,9 +1,12 @@
 //! What the subcommands of `webhooks` share: the client of Zoho, the database if there is one, and the base URL.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use reqwest::Url;
-use tds_core::clock::{Clock as _, SystemClock};
+use tds_core::{
+    clock::{Clock as _, SystemClock},
+    error::Error,
+};
 use tds_zoho::{
     ZohoClient,
     rules::{Destination, Pace},
@@ -38,6 +41,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Sync)?;
+        config.rules.check(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let catalogue =
             config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let mut zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
@@ -99,6 +103,11 @@ impl Session {
                 Failure::usage("--url: state the base URL of the server as Zoho reaches it, such as https://tds.example.com")
             })?,
         };
+        if is_unreachable(&base) {
+            output::talk(&format!(
+                "{base} is not an address on the Internet, so Zoho cannot reach it; only tests can use it."
+            ));
+        }
         self.rules.destination(&base).ok_or_else(|| {
             Failure::usage(
                 "ZOHO_WEBHOOK_SECRET: found nothing that Zoho accepts; accepted: 12 to 50 letters and digits, without \
@@ -114,12 +123,26 @@ impl Session {
         }
     }
 
-    /// Keeps what a look found, for the health report of the servers.
-    pub(super) async fn keep(&self, look: &Look, registers: bool) {
+    /// Keeps what a look found after webhooks were registered, for the health report of the servers.
+    pub(super) async fn keep_installed(&self, look: &Look) {
         let Some(storage) = &self.storage else { return };
-        if let Err(error) = Kept::checked(&storage.store, &look.base, look.checked(), registers).await {
-            output::talk(&format!("the result could not be stored for the health report: {}", error.chain()));
+        let kept = Kept::installed(&storage.store, &look.base, &look.rules(), look.checked()).await;
+        kept.unwrap_or_else(|error| not_kept(&error));
+    }
+
+    /// Keeps what a look found, if it is about what the servers look at.
+    pub(super) async fn keep(&self, look: &Look) {
+        let Some(storage) = &self.storage else { return };
+        if !self.kept().await.is_about(&look.base, &look.rules()) {
+            output::talk(
+                "This is not the URL, or these are not the entity types, of the last install: the health report of the \
+                 servers stays as it is.",
+            );
+            return;
         }
+        Kept::looked(&storage.store, &look.base, look.checked())
+            .await
+            .unwrap_or_else(|error| not_kept(&error));
     }
 
     /// Forgets what was registered.
@@ -130,22 +153,17 @@ impl Session {
         }
     }
 
-    /// Returns the deliveries that the servers refused lately.
+    /// Returns the deliveries that the servers refused lately, and since the last install.
     pub(super) async fn refused(&self) -> Vec<(String, RefusedOf)> {
         let Some(storage) = &self.storage else { return Vec::new() };
         let known = Kept::refused(&storage.store).await.unwrap_or_default();
-        let since = (SystemClock.now() - LATELY).unix_timestamp();
-        let recent = |(path, mut of): (String, RefusedOf)| {
-            if of.unsigned_at < since {
-                of.unsigned = 0;
-            }
-            if of.mismatched_at < since {
-                of.mismatched = 0;
-            }
-            (of.unsigned + of.mismatched > 0).then_some((path, of))
-        };
-        known.into_iter().filter_map(recent).collect()
+        let since = (SystemClock.now() - LATELY).unix_timestamp().max(self.kept().await.installed_at);
+        known.into_iter().filter_map(|(path, of)| Some((path, of.since(since)?))).collect()
     }
+}
+
+fn not_kept(error: &Error) {
+    output::talk(&format!("the result could not be stored for the health report: {}", error.chain()));
 }
 
 /// Returns a base URL: HTTPS, or plain HTTP on this machine.
@@ -157,20 +175,51 @@ fn base_url(text: &str) -> CommandResult<String> {
         )
     };
     let url = Url::parse(text.trim()).map_err(|_| refused())?;
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let host = url.host_str().unwrap_or_default();
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     let plain = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if plain && (url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
-        return Ok(url.as_str().trim_end_matches('/').to_owned());
+    if !plain || !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
+        return Err(refused());
     }
-    Err(refused())
+    if host == "your-server" {
+        return Err(Failure::usage("--url: YOUR-SERVER stands for the host name of your server"));
+    }
+    if url.path().contains("/api/zoho") {
+        return Err(Failure::usage(
+            "--url: state the base URL only, such as https://tds.example.com; TDS adds /api/zoho/webhooks/…",
+        ));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Returns true if Zoho certainly cannot reach the host of a base URL: it is a name without a domain, or an address of a
+/// private network.
+fn is_unreachable(base: &str) -> bool {
+    let Ok(url) = Url::parse(base) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => {
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
+        }
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_unspecified()
+        }
+        Err(_) => !host.trim_end_matches('.').contains('.'),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::base_url;
+    use super::{base_url, is_unreachable};
 
     #[test]
     fn a_base_url_is_https_or_this_machine() {
@@ -183,8 +232,20 @@ mod tests {
             "tds.example.com",
             "https://u:p@tds.example.com",
             "https://a.example/?x=1",
+            "https://tds.example.com/api/zoho/webhooks/products",
+            "https://YOUR-SERVER",
         ] {
             assert_eq!(accepted(text), None, "{text}");
+        }
+        for (text, expected) in [
+            ("https://tds.example.com", false),
+            ("https://192.0.2.7:8443", false),
+            ("https://tds", true),
+            ("https://192.168.1.5", true),
+            ("http://127.0.0.1:8000", true),
+            ("https://[fd00::1]/tds", true),
+        ] {
+            assert_eq!(is_unreachable(text), expected, "{text}");
         }
     }
 }

@@ -57,5 +57,6 @@ wire! {
         path: String = refused.0,
         unsigned: u64 = refused.1.unsigned,
         mismatched: u64 = refused.1.mismatched,
+        keyless: u64 = refused.1.keyless,
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     entities::Catalogue,
-    rules::{RuleModules, targets},
+    rules::{RuleModules, facts, targets},
 };
 
 const SECRET: &str = "TdsSecret0123456";
@@ -36,11 +36,8 @@ impl Zoho {
     fn webhook(&mut self, name: &str, url: &str) -> String {
         let id = self.new_id();
         assert!(self.found.webhooks.iter().all(|one| one.name != name), "{name} is used");
-        self.found.webhooks.push(Webhook {
-            id: id.clone(),
-            name: name.to_owned(),
-            url: Some(url.to_owned()),
-        });
+        let (name, url) = (name.to_owned(), Some(url.to_owned()));
+        self.found.webhooks.push(Webhook { id: id.clone(), name, url, ..Webhook::default() });
         id
     }
 
@@ -60,8 +57,8 @@ impl Zoho {
                 let known = id.as_ref().and_then(|id| self.found.rules.iter().position(|one| one.id == *id));
                 let id = id.clone().unwrap_or_else(|| self.new_id());
                 let is_active = known.is_none_or(|place| self.found.rules[place].is_active);
-                let rule =
-                    Rule { id, name: step.name.clone(), rule_type, is_active, webhooks: Some(vec![sent]) };
+                let (name, webhooks) = (step.name.clone(), Some(vec![sent]));
+                let rule = Rule { id, name, rule_type, is_active, webhooks, ..Rule::default() };
                 match known {
                     Some(place) => self.found.rules[place] = rule,
                     None => self.found.rules.push(rule),
@@ -116,7 +113,7 @@ fn an_empty_organization_gets_a_webhook_and_a_rule_for_each_trigger_and_then_not
 #[test]
 fn what_is_wrong_decides_what_is_done() {
     type Change = fn(&mut Zoho);
-    let cases: [(&str, Change, &[Kind], &[&str]); 11] = [
+    let cases: [(&str, Change, &[Kind], &[&str]); 17] = [
         (
             "a rule was turned off",
             |zoho| zoho.found.rules[0].is_active = false,
@@ -138,6 +135,53 @@ fn what_is_wrong_decides_what_is_done() {
             |zoho| zoho.found.rules[0].rule_type = Some("edit".to_owned()),
             &[Kind::Changed],
             &["change rule"],
+        ),
+        (
+            "a rule fires only once for each record",
+            |zoho| zoho.found.rules.iter_mut().for_each(|rule| rule.is_once = true),
+            &[Kind::Changed],
+            // A record is deleted once, so only the other rule is wrong.
+            &["change rule"],
+        ),
+        (
+            "a rule fires only for some records",
+            |zoho| zoho.found.rules[1].has_criteria = true,
+            &[Kind::Changed],
+            &["change rule"],
+        ),
+        (
+            "a rule watches another module",
+            |zoho| {
+                zoho.found.rules[0].module = Some("item".to_owned());
+                zoho.found.rules[1].module = Some("invoice".to_owned());
+            },
+            &[Kind::Changed],
+            &["change rule"],
+        ),
+        (
+            "the method of a webhook was changed",
+            |zoho| zoho.found.webhooks[0].method = Some("DELETE".to_owned()),
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
+        (
+            "the body of a webhook was changed",
+            |zoho| {
+                zoho.found.webhooks[1].body = Some("${JSONSTRING}".to_owned());
+                zoho.found.webhooks[0].body = Some("${ITEM.NAME}".to_owned());
+            },
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
+        (
+            "somebody else sends our webhook",
+            |zoho| {
+                let sent = zoho.found.rules[0].webhooks.clone();
+                let rule = Rule { id: "902".to_owned(), name: "Items to ERP".to_owned(), ..Rule::default() };
+                zoho.found.rules.push(Rule { is_active: true, webhooks: sent, ..rule });
+            },
+            &[Kind::Doubled],
+            &[],
         ),
         (
             "a rule sends something else as well",
@@ -192,7 +236,7 @@ fn what_is_wrong_decides_what_is_done() {
                     name: "TDS bill updated".to_owned(),
                     is_active: true,
                     webhooks: Some(vec![id]),
-                    rule_type: None,
+                    ..Rule::default()
                 });
             },
             &[Kind::Leftover],
@@ -207,6 +251,38 @@ fn what_is_wrong_decides_what_is_done() {
         let left = plan(Api::Books, &products(), &here(), &[], &zoho.found);
         assert!(left.steps.is_empty(), "{case}: {left:?}");
     }
+}
+
+#[test]
+fn a_webhook_that_lost_the_header_with_the_key_is_created_again_where_zoho_shows_headers() {
+    let with_key = Destination { key: Some("k".into()), ..here() };
+    let mut zoho = Zoho::installed(&with_key);
+    let steps = |found: &Found, to: &Destination| plan(Api::Books, &products(), to, &[], found).steps.len();
+    zoho.found.webhooks[0].headers = Some(Vec::new());
+    assert_eq!(steps(&zoho.found, &with_key), 0, "Zoho may show no headers at all");
+    zoho.found.webhooks[1].headers = Some(vec!["x-webhook-key".to_owned()]);
+    assert_eq!(steps(&zoho.found, &with_key), 3);
+    assert_eq!(steps(&Zoho::installed(&here()).found, &here()), 0, "no key is demanded");
+}
+
+#[test]
+fn names_of_modules_count_only_where_zoho_shows_them_as_they_were_given() {
+    let mut zoho = Zoho::installed(&here());
+    zoho.found.rules.iter_mut().for_each(|rule| rule.module = Some("Items".to_owned()));
+    assert!(plan(Api::Books, &products(), &here(), &[], &zoho.found).is_right());
+}
+
+#[test]
+fn what_is_left_in_a_product_without_targets_is_found_and_others_there_are_not_mentioned() {
+    let mut zoho = Zoho::default();
+    let id = zoho.webhook("TDS compositeitem updated 0123abcd", "https://tds.example.com/x");
+    zoho.webhook("Slack", "https://hooks.example.net/1");
+    let (name, webhooks) = ("TDS compositeitem updated".to_owned(), Some(vec![id]));
+    zoho.found.rules.push(Rule { id: "900".to_owned(), name, is_active: true, webhooks, ..Rule::default() });
+    let plan = plan(Api::Inventory, &products(), &here(), &[], &zoho.found);
+    assert!(plan.deviations.iter().all(|one| one.kind == Kind::Leftover), "{plan:?}");
+    assert_eq!(plan.steps.iter().map(Step::action).collect::<Vec<_>>(), ["delete rule", "delete webhook"]);
+    assert_eq!(plan.others, []);
 }
 
 #[test]
@@ -275,6 +351,11 @@ fn what_the_other_product_shows_of_us_is_left_alone() {
 fn a_removal_deletes_rules_before_their_webhooks_and_nothing_of_others() {
     let mut zoho = Zoho::installed(&here());
     zoho.webhook("Slack", "https://hooks.example.net/1");
+    let mut sent = zoho.clone();
+    sent.found.rules[0].name = "Items to ERP".to_owned();
+    let removed = removal(Api::Books, &sent.found);
+    let of_rule = removed.deviations.iter().filter(|one| one.name == "Items to ERP");
+    assert_eq!(of_rule.count(), 1, "Zoho deletes no webhook that a rule sends");
     for step in removal(Api::Books, &zoho.found).steps {
         zoho.take(&step);
     }

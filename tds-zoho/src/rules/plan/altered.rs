@@ -1,0 +1,70 @@
+//! What a person changed in Zoho of a webhook or a rule, so that deliveries are lost.
+//!
+//! Zoho may show some of this, all of it, or nothing, and no page says in which form. So only what certainly is wrong
+//! counts: a webhook that is created again and still looks wrong would be created again for ever.
+
+use super::{Found, Rule, Webhook};
+use crate::rules::{
+    facts,
+    target::{Destination, Target, our_name},
+    trigger::Trigger,
+};
+
+/// What the rest of a product proves to be shown.
+pub(super) struct Shown {
+    /// The server demands the header with a key, and Zoho shows this header of another webhook.
+    key: bool,
+    /// Zoho shows the modules of rules by the names that they were created with.
+    modules: bool,
+}
+
+impl Shown {
+    pub(super) fn of(found: &Found, destination: &Destination) -> Self {
+        let ours = |name: &str| our_name(name).is_some();
+        let mut webhooks = found.webhooks.iter().filter(|webhook| ours(&webhook.name));
+        let shows_module = |rule: &Rule| {
+            our_name(&rule.name).is_some_and(|ours| rule.module.as_deref() == Some(ours.module))
+        };
+        Self {
+            key: destination.key.is_some() && webhooks.any(|webhook| has_key(webhook) == Some(true)),
+            modules: found.rules.iter().any(shows_module),
+        }
+    }
+
+    /// Returns what is wrong with a webhook that has the right URL and secret; `None` if nothing is.
+    pub(super) fn of_webhook(&self, webhook: &Webhook) -> Option<&'static str> {
+        let is_post = |method: &String| method.eq_ignore_ascii_case("post");
+        let is_record = |body: &String| {
+            let body = body.to_ascii_lowercase();
+            body.trim().is_empty() || body.contains(&facts::WHOLE_RECORD.to_ascii_lowercase())
+        };
+        if webhook.method.as_ref().is_some_and(|method| !is_post(method)) {
+            return Some("its method is not POST");
+        }
+        if webhook.body.as_ref().is_some_and(|body| !is_record(body)) {
+            return Some("its body is not the whole record");
+        }
+        (self.key && has_key(webhook) == Some(false)).then_some("it lacks the header X-Webhook-Key")
+    }
+
+    /// Returns what is wrong with a rule, whatever it sends; `None` if nothing is.
+    pub(super) fn of_rule(&self, rule: &Rule, target: &Target) -> Option<&'static str> {
+        if rule.rule_type.as_deref().is_some_and(|text| !facts::may_be_of(target.trigger, text)) {
+            return Some("it has another trigger");
+        }
+        if self.modules && rule.module.as_ref().is_some_and(|module| *module != target.module) {
+            return Some("it watches another module");
+        }
+        // A record is deleted once.
+        if rule.is_once && target.trigger == Trigger::Updated {
+            return Some("it fires only once for each record");
+        }
+        rule.has_criteria.then_some("it has criteria")
+    }
+}
+
+/// Returns whether a webhook has the header with the key; `None` if Zoho does not show its headers.
+fn has_key(webhook: &Webhook) -> Option<bool> {
+    let headers = webhook.headers.as_ref()?;
+    Some(headers.iter().any(|name| name.eq_ignore_ascii_case(facts::KEY_HEADER)))
+}
