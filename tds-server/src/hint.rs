@@ -14,7 +14,11 @@ pub(crate) fn command(hint: &Hint) -> String {
         Hint::GrantPrivilege => "`tds-server check` says how to grant it".to_owned(),
         Hint::Settings(fields) => {
             let variables: Vec<&str> = fields.iter().map(|field| variable(field)).collect();
-            format!("see {}", variables.join(", "))
+            let how = match variables.contains(&"ZOHO_REFRESH_TOKEN") {
+                true => " (`tds-server auth --code CODE` makes a new token of a code of Zoho's API console)",
+                false => "",
+            };
+            format!("see {}{how}", variables.join(", "))
         }
     }
 }
@@ -36,6 +40,7 @@ fn variable_of_zoho(setting: tds_zoho::Setting) -> &'static str {
         Setting::OrganizationId => "ZOHO_ORGANIZATION_ID",
         Setting::DataCenter => "ZOHO_DATA_CENTER",
         Setting::ApiUrl => "ZOHO_API_URL",
+        Setting::TokenKey => "ENCRYPTION_KEY",
     }
 }
 
@@ -95,6 +100,8 @@ mod tests {
                 "see ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN",
             ),
             (Hint::Settings(&["organization_id", "api_url"]), "see ZOHO_ORGANIZATION_ID, ZOHO_API_URL"),
+            (Hint::Settings(&["refresh_token"]), "see ZOHO_REFRESH_TOKEN (`tds-server auth --code CODE`"),
+            (Hint::Settings(&["token_key"]), "see ENCRYPTION_KEY"),
         ];
         for (hint, words) in cases {
             let cause = Error::new(ErrorKind::Config, Retry::Permanent, "cause").with_hint(hint);

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{config::ZohoConfig, hex};
 use domain::Domain;
-use renew::renew;
+use renew::{RULE, renew};
 use seal::Seal;
 use state::{Flight, Next, State};
 
@@ -98,9 +98,11 @@ impl Tokens {
     /// when the token server cannot be reached or understood.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
         let next = self.inner.lock().next(Instant::now(), |rejected| self.start(rejected));
-        match next.map_err(|(fault, wait)| blocked(&fault, wait))? {
+        match next.map_err(|(fault, wait)| self.blocked(&fault, wait))? {
             Next::Use(token) => Ok(token),
-            Next::Join(flight) => flight.await.map_err(|fault| fault.error_after(fault.pause())),
+            Next::Join(flight) => {
+                flight.await.map_err(|fault| self.error_of(&fault, self.wait_after(&fault)))
+            }
         }
     }
 
@@ -150,6 +152,32 @@ impl Tokens {
         self.inner.lock().trouble(Instant::now())
     }
 
+    /// Returns the error of a fault after which no other refresh may start for this long.
+    pub(crate) fn error_of(&self, fault: &MintFault, wait: Duration) -> Error {
+        // Only commands leave tokens to others.
+        let is_command = self.inner.config.most_mints < RULE.most;
+        if is_command { fault.error_of_command(wait) } else { fault.error_after(wait) }
+    }
+
+    /// Returns the error of a refresh that was not attempted because a previous one has just failed. Whatever the fault
+    /// was, this costs no attempt.
+    fn blocked(&self, fault: &MintFault, wait: Duration) -> Error {
+        let error = self.error_of(fault, wait);
+        match error.retry() {
+            Retry::Transient { .. } => error.with_retry(Retry::Throttled { retry_after: wait }),
+            _ => error,
+        }
+    }
+
+    /// Returns the time for which no refresh may start after this fault. That of the limit of tokens is known only to
+    /// the leases.
+    fn wait_after(&self, fault: &MintFault) -> Duration {
+        match (fault, self.trouble()) {
+            (MintFault::TooMany(_), Some((last, wait))) if last == *fault => wait,
+            _ => fault.pause(),
+        }
+    }
+
     /// Starts a refresh in its own task: a caller that gives up neither wastes nor repeats the refresh.
     fn start(&self, rejected: Option<u64>) -> Flight {
         let inner = Arc::clone(&self.inner);
@@ -184,14 +212,4 @@ fn name(config: &ZohoConfig) -> String {
         digest.update(b"\0");
     }
     format!("zoho {}", hex::encode(&digest.finalize()[..12]))
-}
-
-/// Returns the error of a refresh that was not attempted because a previous one has just failed. Whatever the fault
-/// was, this costs no attempt.
-fn blocked(fault: &MintFault, wait: Duration) -> Error {
-    let error = fault.error_after(wait);
-    match error.retry() {
-        Retry::Transient { .. } => error.with_retry(Retry::Throttled { retry_after: wait }),
-        _ => error,
-    }
 }

@@ -154,7 +154,7 @@ impl ZohoClient {
     #[must_use]
     pub fn lacks_token(&self) -> Option<(Error, Duration)> {
         let (fault, wait) = self.inner.tokens.trouble().filter(|_| !self.may_ask())?;
-        Some((fault.error_after(wait), wait))
+        Some((self.inner.tokens.error_of(&fault, wait), wait))
     }
 
     /// Returns one line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers,

@@ -18,6 +18,11 @@ use crate::{
 
 /// The maximum size of an answer.
 const MOST_BYTES: usize = 64 * 1024;
+/// What has become of a code that was not sent.
+const UNUSED: &str = "the code was not used: run the command again with it within its few minutes";
+/// What may have become of a code whose exchange has no result.
+const PERHAPS_USED: &str =
+    "the code may have been used up: run the command again with it, and if it is refused, make a new one";
 
 /// What a code was exchanged for. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ pub struct Grant {
 ///
 /// # Errors
 /// Kind `Unauthorized` if Zoho refuses the exchange: Zoho's words, and what to do. Kind `Unavailable` if Zoho cannot be
-/// reached or understood.
+/// reached or understood, and whether the code may still be used.
 pub async fn exchange(config: &ZohoConfig, code: &SecretString, redirect_uri: Option<&str>) -> Result<Grant> {
     let url = format!("{}/oauth/v2/token", config.accounts_url.trim_end_matches('/'));
     let mut form = vec![
@@ -47,7 +52,10 @@ pub async fn exchange(config: &ZohoConfig, code: &SecretString, redirect_uri: Op
         ("code", code.expose_secret().trim()),
     ];
     form.extend(redirect_uri.map(|uri| ("redirect_uri", uri)));
-    let broken = |fault| Error::unavailable(format!("Zoho's token server: {}", transport_fault(fault)));
+    let broken = |fault: reqwest::Error| {
+        let code = if fault.is_connect() { UNUSED } else { PERHAPS_USED };
+        Error::unavailable(format!("Zoho's token server: {}; {code}", transport_fault(fault)))
+    };
     let response = http(config)?.post(url).form(&form).send().await.map_err(broken)?;
     let status = response.status().as_u16();
     let body = read_body(response, MOST_BYTES).await.map_err(broken)?;
@@ -56,7 +64,8 @@ pub async fn exchange(config: &ZohoConfig, code: &SecretString, redirect_uri: Op
 
 fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Grant> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
-        let text = format!("Zoho's token server answered HTTP {status} without a JSON object");
+        let text =
+            format!("Zoho's token server answered HTTP {status} without a JSON object; {PERHAPS_USED}");
         return Err(Error::unavailable(text));
     };
     let refresh_token = text(&answer, "refresh_token");
@@ -80,6 +89,10 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Grant> {
 
 fn refusal(status: u16, answer: &Map<String, Value>) -> Error {
     let (error, words) = (in_one_line(text(answer, "error")), in_one_line(text(answer, "error_description")));
+    if status >= 500 {
+        let said = format!("Zoho's token server answered HTTP {status} {error} {words}");
+        return Error::unavailable(format!("{}; {PERHAPS_USED}", said.trim_end()));
+    }
     let said = match (error.as_str(), words.as_str()) {
         ("", _) => format!("Zoho answered HTTP {status} without a refresh token"),
         (_, "") => format!("Zoho refuses the code: {error}"),
@@ -161,6 +174,30 @@ mod tests {
             assert!(text.contains(words) && text.contains(advice), "{text}");
             assert!(!text.contains("canary"), "{text}");
         }
-        assert_eq!(answered("<html>").expect_err("a page").kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn without_a_result_it_is_said_that_the_code_may_have_been_used() {
+        let config = ZohoConfig::new("1000.ID", "canary-secret", "", "0", DataCenter::Us);
+        for (status, body) in [
+            (200, "<html>"),
+            (500, ""),
+            (502, "<html>"),
+            (503, r#"{"error":"server_error"}"#),
+            (500, r#"{"error":"invalid_code"}"#),
+        ] {
+            let error = read(status, body.as_bytes(), &config).expect_err("no grant");
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{body}");
+            assert!(error.to_string().contains("may have been used up"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_code_that_was_not_sent_is_not_used() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
+        let mut config = ZohoConfig::new("1000.ID", "canary-secret", "", "0", DataCenter::Us);
+        config.accounts_url = format!("http://{}", closed.expect("a port"));
+        let error = exchange(&config, &"1000.code".into(), None).await.expect_err("nobody listens");
+        assert!(error.to_string().contains("the code was not used"), "{error}");
     }
 }

@@ -17,5 +17,7 @@ tds_core::closed_set! {
         DataCenter = "data_center",
         /// The base URL of the API.
         ApiUrl = "api_url",
+        /// The key that the access token is sealed with before it is shared.
+        TokenKey = "token_key",
     }
 }

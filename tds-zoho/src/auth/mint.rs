@@ -76,7 +76,7 @@ impl MintFault {
 
     /// Returns what an operator should do.
     pub(crate) fn what_to_do(&self) -> &'static str {
-        let Self::Refused { error, .. } = self else { return "wait: TDS tries again by itself" };
+        let Self::Refused { error, .. } = self else { return "wait: servers try again by themselves" };
         match error.as_str() {
             "invalid_code" => {
                 "the refresh token was revoked or deleted: make a new one in Zoho's API console and set it"
@@ -100,8 +100,35 @@ impl MintFault {
         }))
     }
 
-    /// Returns the error for the engine.
+    /// Returns the error for the engine of a server.
     pub(crate) fn error_after(&self, wait: Duration) -> Error {
+        self.error(wait, self.what_to_do())
+    }
+
+    /// Returns the error for a command. Most commands have ended before a token can be had again.
+    pub(crate) fn error_of_command(&self, wait: Duration) -> Error {
+        let minutes = wait.as_secs().div_ceil(60).max(1);
+        let when = match minutes {
+            1 => "run the command again in a minute".to_owned(),
+            _ => format!("run the command again in {minutes} minutes"),
+        };
+        match self {
+            Self::Refused { .. } => self.error_after(wait),
+            Self::Passing(_) => self.error(wait, &format!("{when}; a sync under way goes on by itself")),
+            Self::TooMany(_) => {
+                let error = self.error(
+                    wait,
+                    &format!(
+                        "{when}; a sync under way goes on by itself. Commands and servers with the same key for \
+                         tokens share one token"
+                    ),
+                );
+                error.with_hint(Hint::Settings(const { &[Setting::TokenKey.as_str()] }))
+            }
+        }
+    }
+
+    fn error(&self, wait: Duration, what_to_do: &str) -> Error {
         let (kind, retry) = match self {
             Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
             Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
@@ -111,7 +138,7 @@ impl MintFault {
                 (ErrorKind::Unavailable, Retry::Throttled { retry_after: wait.max(Duration::from_secs(1)) })
             }
         };
-        let error = Error::new(kind, retry, format!("{}; {}", self.reason(), self.what_to_do()));
+        let error = Error::new(kind, retry, format!("{}; {what_to_do}", self.reason()));
         match self.hint() {
             Some(hint) => error.with_hint(hint),
             None => error,

@@ -22,7 +22,7 @@ use super::{
 use crate::limits::jitter::{chance, up_to};
 
 /// Zoho creates ten tokens in ten minutes, and then blocks further requests (OAuth, "token limits").
-const RULE: RenewalRule = RenewalRule {
+pub(super) const RULE: RenewalRule = RenewalRule {
     most: 10,
     within: Duration::from_secs(600),
     // The time covers a mint, and the report of its end.

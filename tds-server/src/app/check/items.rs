@@ -282,7 +282,11 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
         Err(error) if error.kind() == ErrorKind::RateLimited => Finding::warning(
             "zoho",
             format!("Zoho was not asked: {}", error.explain(command)),
-            "run check again in ten minutes",
+            if sharing {
+                "run check again then"
+            } else {
+                "run check again then; with ENCRYPTION_KEY, commands and servers share one token"
+            },
         ),
         Err(error) => Finding::failed("zoho", error.explain(command), "see docs/zoho-setup.md, section 4"),
     }

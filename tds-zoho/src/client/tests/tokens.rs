@@ -227,6 +227,32 @@ async fn a_crash_loop_of_processes_mints_ten_tokens_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_command_that_leaves_tokens_to_servers_says_when_to_run_it_again() {
+    let zoho = Zoho::new().await;
+    zoho.api(|_| success()).await;
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::clock::SystemClock));
+    let client = |most| {
+        let shared = || Arc::new(store.clone());
+        let config = crate::ZohoConfig { most_mints: most, ..zoho.config() };
+        crate::ZohoClient::shared(config, Arc::new(tds_core::clock::SystemClock), shared(), shared())
+            .expect("client")
+    };
+    client(10).get(call(Lane::Operator)).await.expect("a token");
+    let command = client(1);
+    for _try in 0..2 {
+        let error = command.get(call(Lane::Operator)).await.expect_err("the rest is left to servers");
+        let text = error.to_string();
+        assert!(text.contains("1 of the 10") && text.contains("run the command again in 1"), "{text}");
+        assert!(!text.contains("servers try again"), "{text}");
+        assert_eq!(error.hint(), Some(&Hint::Settings(&["token_key"])));
+        let Retry::Throttled { retry_after } = error.retry() else { panic!("{error:?}") };
+        assert!((540..=660).contains(&retry_after.as_secs()), "{retry_after:?}");
+    }
+    let (error, _) = command.lacks_token().expect("no token");
+    assert!(error.to_string().contains("run the command again"), "{error}");
+}
+
+#[tokio::test]
 async fn wrong_credentials_that_one_process_found_stop_the_other() {
     let zoho = Zoho::without_tokens().await;
     zoho.tokens(|_| token(json!({"error": "invalid_client"}))).await;
