@@ -4,15 +4,21 @@ mod choice;
 mod secret_files;
 mod values;
 
-use std::sync::Arc;
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use tds_core::clock::SystemClock;
+use tds_core::{
+    clock::SystemClock,
+    error::{Error, ErrorKind},
+};
 use tds_zoho::{DataCenter, Grant, Organization, ZohoClient, ZohoConfig, entities::Catalogue};
 
 use self::{
-    choice::{Choice, choose},
+    choice::{Choice, Wanted, choose, picked},
     values::Values,
 };
 use super::{
@@ -31,6 +37,8 @@ use crate::{
 /// The most access tokens that this command mints. Zoho gives 10 in ten minutes.
 const MOST_MINTS: u32 = 3;
 const TOKEN: &str = "ZOHO_REFRESH_TOKEN";
+/// How often a person may choose an organization.
+const MOST_ANSWERS: u32 = 3;
 
 /// Get a refresh token and choose the organization
 #[derive(Args)]
@@ -38,8 +46,10 @@ const TOKEN: &str = "ZOHO_REFRESH_TOKEN";
     args = flags(&[CLIENT]),
     after_help = "In Zoho's API console, create a self client and a code with the scopes that --scopes prints. The code\n\
     works once, for a few minutes. The values are written to .env (only its owner may read it, other lines stay),\n\
-    and a secret into the file that its variable with the suffix _FILE names.\n\
-    If .env already has a refresh token and no code is given, only the organization is chosen.\n\n\
+    and a secret into the file that its variable with the suffix _FILE names. A client id and a client secret that\n\
+    are in the environment stay there. What cannot be written is printed, so that it is not lost.\n\
+    If there is a refresh token and no code is given, the token stays and only the organization is chosen; at a\n\
+    terminal, the command asks for a code first, unless --organization is given.\n\n\
     Examples:\n  tds-server auth --scopes\n  tds-server auth --code 1000.abc\n  \
     tds-server auth --organization 60000000001"
 )]
@@ -71,31 +81,45 @@ impl AuthArgs {
         if self.scopes {
             return print_scopes(&catalogue);
         }
+        // Everything that can be wrong is found before the code is spent.
         let mut zoho = incomplete_zoho(|name| lookup.get(name))?;
         zoho.most_mints = MOST_MINTS;
-        let mut values = Values::open(self.print, secret_files)?;
-        let wanted = self.organization.clone().or_else(|| lookup.get("ZOHO_ORGANIZATION_ID"));
+        let wanted = Wanted::find(self.organization.as_deref(), &lookup)?;
+        let mut values = Values::open(self.print, secret_files, &lookup)?;
+        let mut kept = "the refresh token was kept, so no code is needed";
         if let Some(code) = self.code(&zoho, &catalogue)? {
-            values.may_store_secrets()?;
+            values.rehearse()?;
             complete_client(&mut zoho)?;
             let grant = tds_zoho::exchange(&zoho, &code, self.redirect_uri.as_deref()).await?;
             report(&grant, &catalogue);
             zoho.refresh_token = grant.refresh_token;
             // The token is stored before anything else can fail: the code cannot be exchanged again.
             values.store(&client_values(&zoho, grant.data_center))?;
+            output::talk(
+                "a running server reads the refresh token when it starts: restart it to use the new one",
+            );
+            if values.are_printed() {
+                kept = "the refresh token was printed: set it first, and no code is needed";
+            }
         }
-        let organization = self.organization(&zoho, wanted.as_deref()).await?;
-        values.store(&[("ZOHO_ORGANIZATION_ID", organization.id.clone())])?;
+        let organization = organization(&zoho, wanted.as_ref(), kept).await?;
+        values.store(&[(choice::VARIABLE, organization.id.clone())])?;
         values.end(&organization)
     }
 
     /// Returns the code. `None`: there is a refresh token, and no code was given.
     fn code(&self, zoho: &ZohoConfig, catalogue: &Catalogue) -> CommandResult<Option<SecretString>> {
+        let given = |code: &str| Some(code.trim()).filter(|code| !code.is_empty()).map(SecretString::from);
+        let none = || Failure::usage("there is no code: state it with --code CODE");
         if let Some(code) = &self.code {
-            return Ok(Some(SecretString::from(code.trim().to_owned())));
+            return given(code).map(Some).ok_or_else(none);
         }
-        if !zoho.refresh_token.expose_secret().is_empty() {
-            output::talk("no --code: the present refresh token stays, and only the organization is chosen");
+        let has_token = !zoho.refresh_token.expose_secret().is_empty();
+        if has_token && (self.organization.is_some() || !io::stdin().is_terminal()) {
+            output::talk(
+                "no --code: the present refresh token stays, and only the organization is chosen (for a new token: \
+                 tds-server auth --code CODE)",
+            );
             return Ok(None);
         }
         output::talk(&format!(
@@ -105,36 +129,66 @@ impl AuthArgs {
             tds_zoho::scopes(catalogue, false).join(","),
             settings_scopes(catalogue)
         ));
-        match output::ask("code")? {
-            Some(code) if !code.is_empty() => Ok(Some(SecretString::from(code))),
-            _ => Err(Failure::usage("there is no code: state it with --code CODE")),
+        let question = if has_token { "code (empty: the present refresh token stays)" } else { "code" };
+        match output::ask(question)?.as_deref().and_then(given) {
+            None if !has_token => Err(none()),
+            code => Ok(code),
         }
     }
+}
 
-    /// Returns the organization that is wanted, or the only one, or the one that a person chooses.
-    async fn organization(&self, zoho: &ZohoConfig, wanted: Option<&str>) -> CommandResult<Organization> {
-        let mut config = zoho.clone();
-        // Zoho lists the organizations without being told one.
-        config.organization_id = "0".to_owned();
-        let client = ZohoClient::new(config, Arc::new(SystemClock))?;
-        let organizations = client.visible_organizations().await;
-        client.close().await;
-        match choose(organizations?, wanted) {
-            Choice::Taken(organization) => Ok(organization),
-            Choice::Unknown(reason) => Err(Failure::failed(reason)),
-            Choice::Several(organizations) => {
-                output::talk("the user belongs to several organizations:");
-                for one in &organizations {
-                    output::talk(&format!("  {}  {}", one.id, output::clean(&one.name)));
-                }
-                let again = "state one with --organization ID; the refresh token was kept, so no code is needed again";
-                let id = output::ask("organization")?.ok_or_else(|| Failure::usage(again))?;
-                match choose(organizations, Some(&id)) {
-                    Choice::Taken(organization) => Ok(organization),
-                    _ => Err(Failure::failed(format!("there is no such organization; {again}"))),
-                }
-            }
+/// Returns the organization that is wanted, or the only one, or the one that a person chooses. `kept`: what has become
+/// of the refresh token.
+async fn organization(zoho: &ZohoConfig, wanted: Option<&Wanted>, kept: &str) -> CommandResult<Organization> {
+    let mut config = zoho.clone();
+    // Zoho lists the organizations without being told one.
+    config.organization_id = "0".to_owned();
+    let client = ZohoClient::new(config, Arc::new(SystemClock))?;
+    let organizations = client.visible_organizations().await;
+    client.close().await;
+    let organizations = organizations.map_err(|error| not_listed(error, kept))?;
+    let again = format!("choose one with `tds-server auth --organization ID`; {kept}");
+    match choose(organizations, wanted) {
+        Choice::Taken(organization) => Ok(organization),
+        Choice::Unknown(reason) => Err(Failure::failed(format!("{}; {again}", output::clean(&reason)))),
+        Choice::Several(organizations) => chosen(&organizations, &again),
+    }
+}
+
+/// Asks a person for one of several organizations.
+fn chosen(organizations: &[Organization], again: &str) -> CommandResult<Organization> {
+    output::talk("the user belongs to several organizations:");
+    for (number, one) in (1..).zip(organizations) {
+        output::talk(&format!("  {number}  {}  {}", one.id, output::clean(&one.name)));
+    }
+    for _answer in 0..MOST_ANSWERS {
+        let answer = output::ask("organization (its number in this list, or its id)")?;
+        let answer = answer.ok_or_else(|| Failure::usage(again))?;
+        if let Some(organization) = picked(organizations, &answer) {
+            return Ok(organization.clone());
         }
+        output::talk(&format!(
+            "there is no such organization: enter a number from 1 to {}, or an id of the list",
+            organizations.len()
+        ));
+    }
+    Err(Failure::failed(format!("no organization was chosen; {again}")))
+}
+
+/// Returns the failure of a command to which Zoho did not list the organizations.
+fn not_listed(error: Error, kept: &str) -> Failure {
+    let advice = match error.kind() {
+        // Zoho's words and the hint say what is wrong.
+        ErrorKind::Unauthorized => {
+            "if the refresh token is at fault, or lacks a scope (tds-server auth --scopes), make a new code and run \
+             `tds-server auth --code CODE`"
+                .to_owned()
+        }
+        _ => format!("{kept}: run `tds-server auth` again"),
+    };
+    match Failure::from(error) {
+        Failure::Failed(reason) => Failure::Failed(format!("{reason}; {advice}")),
+        other => other,
     }
 }
 
@@ -201,4 +255,22 @@ fn client_values(zoho: &ZohoConfig, answered: Option<DataCenter>) -> Vec<(&'stat
     ];
     values.extend(answered.map(|center| ("ZOHO_DATA_CENTER", center.as_str().to_owned())));
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::error::Retry;
+
+    use super::*;
+
+    #[test]
+    fn without_a_list_of_organizations_it_is_said_what_became_of_the_token() {
+        let text = |kind| match not_listed(Error::new(kind, Retry::Permanent, "Zoho's words"), "kept") {
+            Failure::Failed(text) => text,
+            other => panic!("{other:?}"),
+        };
+        let down = text(ErrorKind::Unavailable);
+        assert!(down.ends_with("Zoho's words; kept: run `tds-server auth` again"), "{down}");
+        assert!(text(ErrorKind::Unauthorized).contains("`tds-server auth --code CODE`"));
+    }
 }

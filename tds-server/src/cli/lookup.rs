@@ -17,6 +17,14 @@ use crate::nearest::meant;
 /// The file of settings in the working directory.
 pub(super) const DOTENV: &str = ".env";
 
+/// Where a value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Flag,
+    Environment,
+    File,
+}
+
 /// Settings by the name of their variable.
 #[derive(Clone, Default)]
 pub(crate) struct Lookup {
@@ -75,18 +83,25 @@ impl Lookup {
     /// Returns the value of a variable. An empty value counts as no value, but still hides the places that come after
     /// it.
     pub(crate) fn get(&self, variable: &str) -> Option<String> {
+        self.find(variable).map(|(_, value)| value)
+    }
+
+    /// Returns the value of a variable as [`Lookup::get`] does, and where it is set.
+    pub(super) fn find(&self, variable: &str) -> Option<(Place, String)> {
         let environment = || std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned());
-        self.flags
-            .get(variable)
-            .cloned()
-            .or_else(environment)
-            .or_else(|| self.file.get(variable).cloned())
-            .filter(|value| !value.trim().is_empty())
+        let flag = self.flags.get(variable).map(|value| (Place::Flag, value.clone()));
+        flag.or_else(|| environment().map(|value| (Place::Environment, value)))
+            .or_else(|| self.file.get(variable).map(|value| (Place::File, value.clone())))
+            .filter(|(_, value)| !value.trim().is_empty())
     }
 }
 
+/// The mark with which some editors begin a file in UTF-8. It belongs to no setting.
+pub(super) const MARK: &str = "\u{feff}";
+
 /// Reads the settings of a file.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
+    let bytes = bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes);
     let mut lines = Lines { bytes, number: 0 };
     let mut settings = HashMap::new();
     let mut malformed = None;
@@ -134,7 +149,7 @@ impl Read for Lines<'_> {
 mod tests {
     use std::{collections::HashMap, path::Path};
 
-    use super::{Failure, Lookup, parse};
+    use super::{Failure, Lookup, Place, parse};
 
     #[test]
     fn a_flag_beats_the_file() {
@@ -149,6 +164,7 @@ mod tests {
         assert_eq!(lookup.get("LOOKUP_A").as_deref(), Some("flag"));
         assert_eq!(lookup.get("LOOKUP_B").as_deref(), Some("file"));
         assert_eq!(lookup.get("LOOKUP_C"), None);
+        assert_eq!(lookup.find("LOOKUP_B"), Some((Place::File, "file".to_owned())));
     }
 
     #[test]
@@ -158,12 +174,13 @@ mod tests {
             file: HashMap::from([("CARGO_MANIFEST_DIR".to_owned(), "file".to_owned())]),
         };
         assert_eq!(lookup.get("CARGO_MANIFEST_DIR"), std::env::var("CARGO_MANIFEST_DIR").ok());
+        assert_eq!(lookup.find("CARGO_MANIFEST_DIR").map(|(place, _)| place), Some(Place::Environment));
     }
 
     #[test]
     fn comments_quotes_and_export_are_understood() {
-        let text = b"# a comment\n\nA=1\nexport B='two # three'\n";
-        let Ok(settings) = parse(text, Path::new(".env")) else { panic!("well-formed") };
+        let text = "\u{feff}A=1\r\n# a comment\n\nexport B='two # three'\n";
+        let Ok(settings) = parse(text.as_bytes(), Path::new(".env")) else { panic!("well-formed") };
         assert_eq!(settings.get("A").map(String::as_str), Some("1"));
         assert_eq!(settings.get("B").map(String::as_str), Some("two # three"));
     }

@@ -1,31 +1,16 @@
 //! Tests where `auth` gets secrets from, and where it puts them: the files of secrets, and the terminal.
 
-use std::{
-    ffi::OsStr,
-    fs::{self, File, OpenOptions},
-    io::{Read as _, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _};
 
-use rustix::{
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, tcgetattr},
-};
+use rustix::termios::{LocalModes, tcgetattr};
 use tds_zoho::testkit::FakeZoho;
-use tokio::{
-    io::AsyncReadExt as _,
-    process::{Child, ChildStderr, Command},
-    time::timeout,
-};
+use tokio::process::Command;
 
 use crate::{
     program::Program,
     registered::{SCOPES, says, stranger},
+    terminal::Terminal,
 };
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns a program that knows the id of the client, and whose secrets have files.
 fn with_files(zoho: &FakeZoho) -> Program {
@@ -85,39 +70,6 @@ async fn auth_fills_the_empty_files_of_secrets_that_other_commands_refuse() {
     says(&elsewhere.run(&["auth", "--print", "--code", &code]).await, 0, &["ZOHO_REFRESH_TOKEN=1000."]);
 }
 
-/// Opens a terminal: the side of the person, and that of the program.
-fn terminal() -> (File, File) {
-    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
-    grantpt(&person).expect("granted");
-    unlockpt(&person).expect("unlocked");
-    let name = ptsname(&person, Vec::new()).expect("a name");
-    let program = OpenOptions::new().read(true).write(true).open(OsStr::from_bytes(name.to_bytes()));
-    (File::from(person), program.expect("the other side"))
-}
-
-/// Starts `auth` at a terminal. Returns it when it asks for the client secret, with what it said until then.
-async fn asking(program: &Program, code: &str, terminal: &File) -> (Child, ChildStderr, Vec<u8>) {
-    let terminal = terminal.try_clone().expect("the same terminal");
-    let mut command = program.command(&["auth", "--code", code]);
-    let mut child = command.stdin(Stdio::from(terminal)).spawn().expect("a program");
-    let mut stderr = child.stderr.take().expect("piped");
-    let mut said = Vec::new();
-    let asked = async {
-        while !String::from_utf8_lossy(&said).contains("client secret: ") {
-            let mut piece = [0; 1_024];
-            let read = stderr.read(&mut piece).await.expect("readable");
-            assert!(read > 0, "the program ended: {}", String::from_utf8_lossy(&said));
-            said.extend_from_slice(&piece[..read]);
-        }
-    };
-    timeout(PATIENCE, asked).await.expect("a question");
-    (child, stderr, said)
-}
-
-async fn end(child: &mut Child) -> Option<i32> {
-    timeout(PATIENCE, child.wait()).await.expect("an end").expect("a status").code()
-}
-
 #[tokio::test]
 async fn a_client_secret_is_typed_without_being_shown() {
     let zoho = FakeZoho::start().await;
@@ -125,28 +77,30 @@ async fn a_client_secret_is_typed_without_being_shown() {
     for name in ["client_secret", "token"] {
         write(&program, name, "", 0o600);
     }
-    let (mut person, terminal) = terminal();
-    let shows = |person: &File| tcgetattr(person).expect("modes").local_modes.contains(LocalModes::ECHO);
-    assert!(shows(&person), "a terminal shows what is typed");
+    let mut terminal = Terminal::open();
+    let shows = |terminal: &Terminal| {
+        tcgetattr(&terminal.person).expect("modes").local_modes.contains(LocalModes::ECHO)
+    };
+    assert!(shows(&terminal), "a terminal shows what is typed");
     let code = zoho.grant_code(&SCOPES);
 
     // Ctrl-C at the question leaves the terminal as it was.
-    let (mut child, ..) = asking(&program, &code, &terminal).await;
-    assert!(!shows(&person), "the secret is about to be typed");
-    let id = child.id().expect("running").to_string();
+    let mut talk = terminal.start(&program, &["auth", "--code", &code]);
+    talk.asks("client secret: ").await;
+    assert!(!shows(&terminal), "the secret is about to be typed");
+    let id = talk.child.id().expect("running").to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill").success());
-    assert_eq!(end(&mut child).await, Some(130));
-    assert!(shows(&person), "the terminal is as before");
+    assert_eq!(talk.ended().await.status, 130);
+    assert!(shows(&terminal), "the terminal is as before");
 
-    let (mut child, mut stderr, mut said) = asking(&program, &code, &terminal).await;
-    assert!(!shows(&person), "the secret is about to be typed");
-    person.write_all(format!("{secret}\n").as_bytes()).expect("typed");
-    let status = end(&mut child).await;
-    stderr.read_to_end(&mut said).await.expect("readable");
-    assert_eq!(status, Some(0), "{}", String::from_utf8_lossy(&said));
-    assert!(shows(&person), "the terminal is as before");
+    let mut talk = terminal.start(&program, &["auth", "--code", &code]);
+    talk.asks("client secret: ").await;
+    assert!(!shows(&terminal), "the secret is about to be typed");
+    terminal.types(&secret);
+    says(&talk.ended().await, 0, &[]);
+    assert!(shows(&terminal), "the terminal is as before");
     let mut shown = [0; 1_024];
-    let length = person.read(&mut shown).expect("the end of the line");
+    let length = terminal.person.read(&mut shown).expect("the end of the line");
     assert_eq!(String::from_utf8_lossy(&shown[..length]), "\r\n", "only the end of the line is shown");
     assert_eq!(read(&program, "client_secret"), secret);
     assert!(read(&program, "token").starts_with("1000.fake.granted"));

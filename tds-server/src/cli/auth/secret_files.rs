@@ -27,8 +27,16 @@ pub(super) fn find(lookup: &mut Lookup) -> CommandResult<Vec<SecretFile>> {
         let naming = format!("{variable}_FILE");
         let Some(path) = lookup.get(&naming) else { continue };
         let path = PathBuf::from(path.trim());
-        // A file that cannot be read is reported with the rest of the configuration.
-        let is_empty = fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii().is_empty());
+        let content = fs::read(&path);
+        if content.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Err(Failure::usage(format!(
+                "{naming}: found no file {0}; accepted: a file, which may be empty: create it with the permissions that \
+                 it is to have (install -m 600 /dev/null {0})",
+                path.display()
+            )));
+        }
+        // Another file that cannot be read is reported with the rest of the configuration.
+        let is_empty = content.is_ok_and(|bytes| bytes.trim_ascii().is_empty());
         if is_empty {
             lookup.set(&naming, "")?;
         }
