@@ -144,7 +144,7 @@ pub struct ErasedFile {
 /// The methods fail only if the store cannot be reached or a row stays locked.
 #[async_trait]
 pub trait Eraser: Send + Sync {
-    /// Erases a record. Returns `None`, and changes nothing, if the store knows no such record. A record that was erased
+    /// Erases a record. Returns `None`, and changes nothing, if the store knows no such record and nothing names it. A record that was erased
     /// before is erased again: what was stored since is removed. The result then says when, by whom and how much this time,
     /// and [`Eraser::erasure`] still says when and by whom the record was erased first, and how much in all.
     async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>>;

@@ -93,8 +93,14 @@ BEGIN
   IF %12$s THEN
     RETURN NULL;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-    -- A record that is deleted or comes back changes as a whole.
-    IF (new.deleted_at IS NULL AND old.deleted_at IS NULL) OR (new.deleted_at IS NOT NULL AND old.deleted_at IS NOT NULL) THEN
+    -- A record that is deleted or comes back changes as a whole. A change of a tombstone deletes nothing: the source may still
+    -- have the record, such as that of an erased person.
+    IF new.deleted_at IS NOT NULL AND old.deleted_at IS NOT NULL THEN
+      IF pg_catalog.concat(%5$s, %6$s) OPERATOR(pg_catalog.<>) '' THEN
+        PERFORM %1$I.tds_captures(%4$L, %7$L);
+      END IF;
+      RETURN NULL;
+    ELSIF new.deleted_at IS NULL AND old.deleted_at IS NULL THEN
       changed := pg_catalog.concat_ws(E'\n', %5$s);
       IF changed OPERATOR(pg_catalog.=) '' THEN
         -- Columns that TDS fills are not captured, but the guard protects them.
@@ -106,8 +112,11 @@ BEGIN
     END IF;
   ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
     IF %8$s THEN
-      INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, key)
-      VALUES (%4$L, old.id, old.zoho_id, 'delete', CASE WHEN old.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);
+      -- For the same reason, the removal of a tombstone deletes nothing.
+      IF old.deleted_at IS NULL THEN
+        INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, key)
+        VALUES (%4$L, old.id, old.zoho_id, 'delete', CASE WHEN old.zoho_id IS NULL THEN pg_catalog.gen_random_uuid() END);
+      END IF;
     END IF;
     RETURN NULL;
   END IF;
@@ -145,12 +154,12 @@ DECLARE
 BEGIN
   IF %6$s THEN
     IF local_id IS NULL THEN
-      SELECT h.id, h.zoho_id INTO head FROM %2$I.%8$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) remote_id;
+      SELECT h.id, h.zoho_id, h.deleted_at INTO head FROM %2$I.%8$I AS h WHERE h.zoho_id OPERATOR(pg_catalog.=) remote_id;
     ELSE
-      SELECT h.id, h.zoho_id INTO head FROM %2$I.%8$I AS h WHERE h.id OPERATOR(pg_catalog.=) local_id;
+      SELECT h.id, h.zoho_id, h.deleted_at INTO head FROM %2$I.%8$I AS h WHERE h.id OPERATOR(pg_catalog.=) local_id;
     END IF;
-    -- Rows without a record: the record is captured as a whole when it is inserted.
-    IF head.id IS NULL THEN
+    -- Rows without a record: the record is captured as a whole when it is inserted. Rows of a tombstone change nothing.
+    IF head.id IS NULL OR head.deleted_at IS NOT NULL THEN
       RETURN;
     END IF;
     INSERT INTO %1$I.tds_captured (entity_type, local_id, zoho_id, operation, fields, key)

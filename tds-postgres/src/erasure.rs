@@ -101,11 +101,7 @@ impl PgEraser {
         let settings = "SET LOCAL statement_timeout = 0; SET LOCAL jit = off";
         let mut tx = self.database.begin_as_engine(settings).await?;
         tx.set_silence(PATIENCE);
-        let known = sqlx::query_scalar(KNOWN).bind(entity.as_str()).bind(id).fetch_one(&mut tx).await?;
-        if !(known || record::local_id(&mut tx, schema, id).await?.is_some()) {
-            tx.rollback().await?;
-            return Ok(None);
-        }
+        let known: bool = sqlx::query_scalar(KNOWN).bind(entity.as_str()).bind(id).fetch_one(&mut tx).await?;
         let documents = documents::of(&mut tx, &*self.persons, entity).await?;
         let mut named = bodies::naming(&mut tx, id, None).await?;
         let locked = lock(&mut tx, entity, &documents).await?;
@@ -115,6 +111,11 @@ impl PgEraser {
         // What arrived during the search.
         named.extend(bodies::naming(&mut tx, id, Some(PATIENCE)).await?);
         let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
+        // Documents and bodies can name a person whose record is not mirrored.
+        if !known && local_id.is_none() && counts == ErasedCounts::default() {
+            tx.rollback().await?;
+            return Ok(None);
+        }
         let key = RecordKey::new(entity.clone(), RecordId::new(id));
         let note = sqlx::query_scalar(NOTE).bind(entity.as_str()).bind(id).bind(by).bind(Json(counts));
         let erased_at: OffsetDateTime = note.fetch_one(&mut tx).await?;

@@ -23,6 +23,13 @@ use crate::{
 
 /// The number of rows of one transaction.
 const BATCH: i64 = 500;
+/// The examples of the checks of money say the names of records. The next verification makes new ones.
+const EXAMPLES: &str = "
+UPDATE tds_verifications AS v SET money = (
+  SELECT jsonb_agg(jsonb_set(m.checked, '{examples}', '[]', false) ORDER BY m.n)
+    FROM jsonb_array_elements(v.money) WITH ORDINALITY AS m (checked, n))
+ WHERE jsonb_path_exists(v.money, '$[*].examples[*]')
+";
 
 impl Database {
     /// Redacts the stored data, if it was last redacted by other rules. Returns the number of changed rows. Nothing is
@@ -58,6 +65,7 @@ impl Database {
                 changed += self.redact_stored(redaction, stored).await.doing(doing)?;
             }
             changed += self.redact_bodies(redaction).await.doing(doing)?;
+            changed += sqlx::query(EXAMPLES).execute(self).await.doing(doing)?.rows_affected();
         }
         let store = "INSERT INTO tds_redaction (rules) VALUES ($1)
           ON CONFLICT (id) DO UPDATE SET rules = excluded.rules, changed_at = clock_timestamp()";
@@ -83,10 +91,12 @@ impl Database {
             .map(|column| (column.name.to_owned(), true))
             .collect();
         if table.is_head {
-            let json =
-                "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0
-               AND NOT attisdropped AND attgenerated = '' AND atttypid = 'jsonb'::regtype ORDER BY attnum";
-            let json: Vec<String> = sqlx::query_scalar(json).bind(&name).fetch_all(self).await?;
+            let json = format!(
+                "SELECT attname::text FROM pg_attribute WHERE attrelid = {} AND attnum > 0
+                    AND NOT attisdropped AND attgenerated = '' AND atttypid = 'jsonb'::regtype ORDER BY attnum",
+                quote::regclass(table.table)
+            );
+            let json: Vec<String> = sqlx::query_scalar(quote::statement(json)).fetch_all(self).await?;
             let composite = json.into_iter().filter(|column| !dropped.contains(&column.as_str()));
             values.extend(composite.map(|column| (column, false)));
         }

@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     history::{Happening, HistoryEntry},
     mirror::MirrorSchema,
-    privacy::{ErasedFile, Eraser, Erasure, PARTIES, Screened, names},
+    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, PARTIES, Screened, names},
     queue::{ItemId, Waiter},
     record::{Content, EntityType, Origin, Read, RecordId, RecordKey},
 };
@@ -19,10 +19,11 @@ impl Eraser for MemoryStore {
     async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>> {
         let mut state = self.state();
         let key = RecordKey::new(schema.entity.clone(), id.clone());
-        if !(state.records.contains_key(&key) || state.erasures.contains_key(&key)) {
+        let is_known = state.records.contains_key(&key) || state.erasures.contains_key(&key);
+        let counts = state.erase(schema, &key);
+        if !is_known && counts == ErasedCounts::default() {
             return Ok(None);
         }
-        let counts = state.erase(schema, &key);
         let erasure = Erasure { key: key.clone(), erased_at: state.now.0, erased_by: by.to_owned(), counts };
         let noted = state.erasures.entry(key.clone());
         noted.and_modify(|first| first.counts = first.counts + counts).or_insert_with(|| erasure.clone());

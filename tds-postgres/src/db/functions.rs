@@ -39,7 +39,7 @@ pub(crate) struct Family {
 }
 
 /// The families in the order of their application. A family may name functions of the families before it.
-static FAMILIES: [Family; 18] = [
+static FAMILIES: [Family; 19] = [
     Family { name: "organization", revision: 1, text: include_str!("../../sql/organization.sql") },
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 3, text: include_str!("../../sql/end_runs.sql") },
@@ -54,10 +54,11 @@ static FAMILIES: [Family; 18] = [
     Family { name: "custom_columns", revision: 1, text: include_str!("../../sql/custom_columns.sql") },
     Family { name: "capture", revision: 2, text: include_str!("../../sql/capture.sql") },
     Family { name: "capture_stock", revision: 2, text: include_str!("../../sql/capture_stock.sql") },
-    Family { name: "capture_tables", revision: 2, text: include_str!("../../sql/capture_tables.sql") },
+    Family { name: "capture_tables", revision: 3, text: include_str!("../../sql/capture_tables.sql") },
+    Family { name: "guard", revision: 1, text: include_str!("../../sql/guard.sql") },
     Family { name: "local_ids", revision: 1, text: include_str!("../../sql/local_ids.sql") },
     Family { name: "restored", revision: 1, text: include_str!("../../sql/restored.sql") },
-    Family { name: "close", revision: 6, text: include_str!("../../sql/close.sql") },
+    Family { name: "close", revision: 7, text: include_str!("../../sql/close.sql") },
 ];
 
 const RECORD: &str = "
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     /// The text of each revision, identified by the beginning of its hash.
-    const REVISIONS: [(&str, i32, &str); 18] = [
+    const REVISIONS: [(&str, i32, &str); 19] = [
         ("organization", 1, "124504585baa"),
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 3, "77710212a969"),
@@ -151,10 +152,11 @@ mod tests {
         ("custom_columns", 1, "87b6cac339ad"),
         ("capture", 2, "a4617a463179"),
         ("capture_stock", 2, "15fddc9066de"),
-        ("capture_tables", 2, "ce9f762a9cd5"),
+        ("capture_tables", 3, "8d0ace4b7f95"),
+        ("guard", 1, "?"),
         ("local_ids", 1, "89dc63b6f871"),
         ("restored", 1, "51377334b9d0"),
-        ("close", 6, "b8f504445064"),
+        ("close", 7, "?"),
     ];
 
     #[test]

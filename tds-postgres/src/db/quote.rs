@@ -20,6 +20,12 @@ pub(crate) fn table(name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(table))
 }
 
+/// Returns a constant of the type `regclass`, for a question about a mirror table. In a parameter, nothing would put the
+/// configured mirror in the place of `erp`.
+pub(crate) fn regclass(name: &str) -> String {
+    format!("{}::regclass", literal(&table(name)))
+}
+
 /// Returns quoted identifiers with a prefix, separated by commas.
 pub(crate) fn list(prefix: &str, names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let quoted = names.into_iter().map(|name| format!("{prefix}{}", identifier(name.as_ref())));
@@ -41,5 +47,6 @@ mod tests {
         assert_eq!(literal("a'; DROP TABLE x; --"), "'a''; DROP TABLE x; --'");
         assert_eq!(table("products"), "\"erp\".\"products\"");
         assert_eq!(table("shop.items"), "\"shop\".\"items\"");
+        assert_eq!(regclass("products"), "'\"erp\".\"products\"'::regclass");
     }
 }

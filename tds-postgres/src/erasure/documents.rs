@@ -23,11 +23,6 @@ pub(super) struct Documents {
     personal: Vec<&'static str>,
 }
 
-const HAS: &str = "
-SELECT count(*) = 2 FROM pg_attribute
- WHERE attrelid = to_regclass($1) AND attname = ANY($2) AND NOT attisdropped
-";
-
 /// The number of documents of one statement.
 const BATCH: i64 = 500;
 
@@ -44,8 +39,11 @@ pub(super) async fn of(
     let mut documents = Vec::new();
     for table in persons.tables().into_iter().filter(|table| table.is_head) {
         let columns = vec![(*party).to_owned(), local.clone()];
-        let has = sqlx::query_scalar(HAS).bind(quote::table(table.table)).bind(columns);
-        if has.fetch_one(&mut *tx).await? {
+        let has = format!(
+            "SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = {} AND attname = ANY($1) AND NOT attisdropped",
+            quote::regclass(table.table)
+        );
+        if sqlx::query_scalar(quote::statement(has)).bind(columns).fetch_one(&mut *tx).await? {
             documents.push(Documents {
                 entity: table.entity,
                 table: table.table,

@@ -54,5 +54,7 @@ pub(super) async fn forget(database: &Database, key: &RecordKey) -> Result<(), s
         table("product_images")
     );
     let delete = sqlx::query(statement(delete)).bind(key.id.as_str()).bind(key.entity.as_str());
-    delete.execute(database).await.map(drop)
+    let mut tx = database.begin_as_engine("").await?;
+    delete.execute(&mut tx).await?;
+    tx.commit().await
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::db::migrations::MIGRATOR;
 
 /// Values and texts of the person, and of documents that name the person, are removed here.
-const ERASED: [(&str, &str); 12] = [
+const ERASED: [(&str, &str); 13] = [
     (
         "tds_sync_records",
         "record.rs: the hashes of the person's record. Hashes of documents stay until the erasure is undone",
@@ -27,11 +27,12 @@ const ERASED: [(&str, &str); 12] = [
     ("tds_captured", "a part of tds_outbox for every statement"),
     ("tds_links", "record.rs, stored.rs: earlier, kept and sent values"),
     ("tds_conflicts", "record.rs, stored.rs: the versions of both sides, and the decisions"),
+    ("tds_verifications", "record.rs: the examples of the checks of money"),
     ("tds_verify_findings", "record.rs, stored.rs: both values of each difference; texts.rs: errors"),
 ];
 
 /// Nothing in these tables says who a person is.
-const NOTHING: [(&str, &str); 26] = [
+const NOTHING: [(&str, &str); 25] = [
     ("tds_erasures", "the id and the counts: what keeps the person out"),
     ("tds_decisions", "names of columns, times, and the words of the guard"),
     ("tds_queue_waiters", "numbers"),
@@ -47,7 +48,6 @@ const NOTHING: [(&str, &str); 26] = [
     ("tds_sync_functions", "the functions of the database"),
     ("tds_unknown_fields", "names of fields"),
     ("tds_verify_counts", "counts"),
-    ("tds_verifications", "sums of money, with ids and amounts as examples"),
     ("tds_answer_times", "times"),
     ("tds_webhook_coverage", "counts"),
     ("tds_webhook_histories", "counts, and why there is no history"),

@@ -19,10 +19,9 @@ pub(super) async fn local_id(
     sqlx::query_scalar(quote::statement(select)).bind(id).fetch_optional(tx).await
 }
 
-/// The columns of a head row that stay: the row remains as a tombstone, so that documents still refer to something.
-const KEPT: &str = "
-SELECT attname::text FROM pg_attribute
- WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity = ''
+/// The columns of a head row that are emptied. The row remains as a tombstone, so that documents still refer to something.
+const EMPTIED: &str = "
+attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity = ''
    AND NOT attnotnull AND attname NOT IN ('id', 'zoho_id', 'synced_at', 'deleted_at')
  ORDER BY attnum
 ";
@@ -36,6 +35,16 @@ UPDATE tds_sync_records SET list_hash = NULL, detail_hash = NULL, volatile_hash 
 const FINDINGS: &str = "
 UPDATE tds_verify_findings f SET fields = '[]' FROM tds_sync_runs r
  WHERE r.id = f.run_id AND r.entity_type = $1 AND f.zoho_id = $2
+";
+/// The examples of the checks of money that name the record, by its id. They say its name, too.
+const EXAMPLES: &str = "
+UPDATE tds_verifications AS v SET money = (
+  SELECT jsonb_agg(jsonb_set(m.checked, '{examples}', COALESCE((
+           SELECT jsonb_agg(x.example ORDER BY x.n)
+             FROM jsonb_array_elements_text(m.checked -> 'examples') WITH ORDINALITY AS x (example, n)
+            WHERE strpos(x.example, $1) = 0), '[]'), false) ORDER BY m.n)
+    FROM jsonb_array_elements(v.money) WITH ORDINALITY AS m (checked, n))
+ WHERE strpos(v.money::text, $1) > 0
 ";
 /// Statements with the entity type as `$1`, the id at the source as `$2` and the local id as `$3`.
 const CHANGES: [&str; 3] = [
@@ -69,6 +78,7 @@ pub(super) async fn erase(
     }
     counts.files = files::leave(tx, schema, id).await?;
     counts.findings = sqlx::query(FINDINGS).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
+    counts.findings += sqlx::query(EXAMPLES).bind(id).execute(&mut *tx).await?.rows_affected();
     for statement in CHANGES {
         let change = sqlx::query(statement).bind(entity).bind(id).bind(local_id);
         counts.changes += change.execute(&mut *tx).await?.rows_affected();
@@ -79,7 +89,11 @@ pub(super) async fn erase(
 /// Empties a head row.
 async fn blank(tx: &mut Tx, head: &str, id: &str) -> Result<u64, sqlx::Error> {
     let table = quote::table(head);
-    let columns: Vec<String> = sqlx::query_scalar(KEPT).bind(&table).fetch_all(&mut *tx).await?;
+    let select = format!(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = {} AND {EMPTIED}",
+        quote::regclass(head)
+    );
+    let columns: Vec<String> = sqlx::query_scalar(quote::statement(select)).fetch_all(&mut *tx).await?;
     let empty = columns.iter().map(|name| format!("{} = NULL", identifier(name)));
     let mut sets: Vec<String> = empty.collect();
     sets.push("deleted_at = coalesce(deleted_at, now())".to_owned());

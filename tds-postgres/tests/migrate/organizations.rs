@@ -1,9 +1,20 @@
 //! Tests of several organizations in one database: each has a pair of schemas, and nothing of one reaches the other.
 
+use std::sync::Arc;
+
 use sqlx::AssertSqlSafe;
-use tds_core::{error::ErrorKind, hint::Hint, inbox::Inbox as _, queue::QueueOperator as _};
+use tds_core::{
+    error::ErrorKind,
+    hint::Hint,
+    inbox::Inbox as _,
+    mirror::MirrorSchema,
+    privacy::Eraser as _,
+    queue::QueueOperator as _,
+    record::{EntityType, RecordId},
+    testkit::ColumnRedaction,
+};
 use tds_postgres::{
-    Database, DatabaseConfig, MigrationSettings, PgStore, Schemas, StoreSettings, schema_script,
+    Database, DatabaseConfig, MigrationSettings, PgEraser, PgStore, Schemas, StoreSettings, schema_script,
     testkit::TestDatabase,
 };
 
@@ -99,6 +110,35 @@ async fn objects(test: &TestDatabase, engine: &str, mirror: &str) -> Vec<String>
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines.sort_unstable();
     lines
+}
+
+/// Nothing goes by the columns of another organization's tables: they may differ, and that organization may have gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_removed_by_the_columns_of_their_own_mirror() {
+    const CUSTOMERS: EntityType = EntityType::from_static("customers");
+    let test = TestDatabase::empty().await;
+    let only = beside(&test).await;
+    let customers = format!("\"{MIRROR}\".customers");
+    test.execute(format!(
+        "ALTER TABLE {customers} ADD COLUMN of_the_shop text;
+         INSERT INTO \"{ENGINE}\".tds_sync_records (entity_type, zoho_id) VALUES ('customers', '1'), ('customers', '2');
+         INSERT INTO {customers} (zoho_id, name, phone, of_the_shop) VALUES ('1', 'Graz', '7', 'x'), ('2', 'Linz', '8', 'y');
+         INSERT INTO \"{MIRROR}\".invoices (zoho_id, number, customer_zoho_id, customer_name) VALUES ('3', 'INV-1', '1', 'Graz')"
+    ))
+    .await;
+    let phone = ColumnRedaction::default().head(CUSTOMERS, "customers", "phone");
+    assert_eq!(only.redact(&phone).await.expect("redacted"), 2);
+    let invoices = EntityType::from_static("invoices");
+    let names = Arc::new(ColumnRedaction::default().head(invoices, "invoices", "customer_name"));
+    let schema = MirrorSchema { entity: CUSTOMERS, head: Some("customers"), children: &[] };
+    let erased = PgEraser::new(only.clone(), names).erase(&schema, &RecordId::new("1"), "a test").await;
+    let erased = erased.expect("an answer").expect("a known record");
+    assert_eq!((erased.counts.rows, erased.counts.documents), (1, 1));
+    let rows = format!(
+        "SELECT string_agg(concat_ws(' ', zoho_id, name, phone, of_the_shop), ',' ORDER BY zoho_id) FROM {customers}"
+    );
+    assert_eq!(text(&test, &rows).await, "1,2 Linz y");
+    only.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,7 +127,8 @@ impl State {
         if let Some(row) = self.local_row_mut(key) {
             row.fields.extend(fields);
         }
-        if !changed.is_empty() {
+        let is_live = self.local_row(key).is_some_and(|row| row.deleted_at.is_none());
+        if is_live && !changed.is_empty() {
             self.capture(key, Operation::Upsert, Some(changed));
         }
         true

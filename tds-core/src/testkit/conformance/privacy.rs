@@ -127,6 +127,22 @@ pub async fn a_document_of_an_erased_person_says_no_more_who_the_person_is(harne
     assert_eq!(harness.column("invoices", "1", NAME).await.as_deref(), Some("Ali"));
 }
 
+/// The entity type of the person may not be synced, or the source deleted the person before the first sync.
+pub async fn a_person_whose_record_is_not_stored_is_erased_from_what_names_it(harness: &dyn Harness) {
+    let Some(eraser) = harness.stores().eraser.clone() else { return };
+    applied(harness, &INVOICE_SCHEMA, invoice(1, "INV-1")).await;
+    let erase = async |id: &str| {
+        let erased = eraser.erase(&CUSTOMER_SCHEMA, &RecordId::new(id), "a test").await;
+        erased.expect("an answer").map(|erasure| erasure.counts.documents)
+    };
+    assert_eq!(erase("46001").await, None, "nothing names it");
+    assert_eq!(erase("46000").await, Some(1));
+    assert_eq!(harness.column("invoices", "1", NAME).await, None);
+    applied(harness, &INVOICE_SCHEMA, invoice(2, "INV-2")).await;
+    assert_eq!(harness.column("invoices", "1", NAME).await, None, "nor does a later read bring it");
+    assert_eq!(harness.column("invoices", "1", "number").await.as_deref(), Some("INV-2"));
+}
+
 pub async fn what_names_an_erased_record_is_emptied_and_a_longer_id_is_another_record(harness: &dyn Harness) {
     let Some(eraser) = shop(harness).await else { return };
     let case = Case(harness);

@@ -75,10 +75,21 @@ pub async fn no_more_renewals_are_begun_than_the_rule_allows(harness: &dyn Harne
     assert!(wait > LONG - Duration::from_secs(60) && wait < LONG + Duration::from_secs(60));
 }
 
+pub async fn renewals_that_made_no_credential_do_not_count(harness: &dyn Harness) {
+    let none = || Cooldown { kind: "passing".to_owned(), reason: String::new(), wait: Duration::ZERO };
+    for _renewal in 0..=RULE.most {
+        let ticket = ticket(harness, &RULE).await;
+        let failed = RenewalResult::Failed { cooldown: none(), longest: Duration::ZERO, counts: false };
+        finish(harness, ticket, failed).await;
+    }
+    assert!(matches!(turn(harness, &RULE, None).await, Claim::Yours(_)));
+}
+
 pub async fn a_cooldown_keeps_every_process_from_renewing_until_it_ends(harness: &dyn Harness) {
     let ticket = ticket(harness, &RULE).await;
     let block = Cooldown { kind: "refused".to_owned(), reason: "revoked".to_owned(), wait: LONGER * 8 };
-    finish(harness, ticket, RenewalResult::Failed(block)).await;
+    let longest = block.wait;
+    finish(harness, ticket, RenewalResult::Failed { cooldown: block, longest, counts: false }).await;
     let Claim::Blocked(block) = turn(harness, &RULE, None).await else { panic!("not blocked") };
     assert_eq!((block.kind.as_str(), block.reason.as_str()), ("refused", "revoked"));
     harness.advance(LONGER * 9).await;

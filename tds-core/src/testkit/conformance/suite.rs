@@ -229,6 +229,7 @@ macro_rules! conformance_list {
             a_stored_credential_is_found_by_all_who_share_it,
             a_rejected_credential_is_renewed_once,
             no_more_renewals_are_begun_than_the_rule_allows,
+            renewals_that_made_no_credential_do_not_count,
             a_cooldown_keeps_every_process_from_renewing_until_it_ends,
         );
         $crate::$each!($make, history:
@@ -269,6 +270,7 @@ macro_rules! conformance_list {
             writes_of_the_engine_are_not_captured,
             a_change_that_was_rolled_back_is_not_in_the_outbox,
             a_removal_is_captured_whether_the_row_stays_as_a_tombstone_or_not,
+            a_change_of_a_tombstone_is_not_captured,
             each_record_with_captured_changes_gets_one_item,
             a_relay_takes_no_more_changes_than_asked_for,
             changes_of_a_record_with_an_item_are_folded_into_it,
@@ -320,6 +322,7 @@ macro_rules! conformance_list {
         );
         $crate::$each!($make, privacy:
             an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return,
+            a_person_whose_record_is_not_stored_is_erased_from_what_names_it,
             a_document_of_an_erased_person_says_no_more_who_the_person_is,
             what_names_an_erased_record_is_emptied_and_a_longer_id_is_another_record,
             bodies_that_name_an_erased_person_are_blanked_although_no_read_names_the_person,

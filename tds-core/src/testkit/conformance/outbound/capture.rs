@@ -81,6 +81,19 @@ pub async fn a_removal_is_captured_whether_the_row_stays_as_a_tombstone_or_not(h
     }
 }
 
+/// The source may still have the record of a tombstone, such as that of an erased person, and a push would delete it.
+pub async fn a_change_of_a_tombstone_is_not_captured(harness: &dyn Harness) {
+    let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
+    let local_id = out.mirrored("lamp", 1).await;
+    let gone = RecordBuilder::new(&PRODUCTS, "1").read(at(20), at(21));
+    applied(harness, &PRODUCT_SCHEMA, Read { content: Content::Absent, ..gone }).await;
+    assert!(harness.local_column(&PRODUCT_SCHEMA, local_id, "deleted_at").await.is_some());
+    out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "bright lamp"})).await;
+    assert_eq!(out.name(local_id).await.as_deref(), Some("bright lamp"), "the row itself may be changed");
+    harness.delete_local(&PRODUCT_SCHEMA, local_id, false).await;
+    assert!(out.captured().await.is_empty());
+}
+
 pub async fn each_record_with_captured_changes_gets_one_item(harness: &dyn Harness) {
     let Some(out) = Outgoing::of(harness, Mode::Bidirectional).await else { return };
     let lamp = out.insert(&PRODUCT_SCHEMA, json!({"name": "lamp"})).await;
