@@ -39,6 +39,9 @@ take_option() {
 # Reads the configuration and fills in the defaults.
 load_config() {
     [ -r "$CONFIG" ] || refuse "$CONFIG cannot be read: copy deploy.conf.example to it and fill it in"
+    # A shell of its own ends at the first mistake, whatever it is.
+    # shellcheck disable=SC2016 # that shell expands it
+    sh -eu -c '. "$1"' sh "$CONFIG" >/dev/null || refuse "$CONFIG: accepted are lines of the form NAME=value, as in deploy.conf.example"
     # shellcheck source=/dev/null
     . "$CONFIG"
     : "${DOMAIN:=}" "${STATE_DIR:=/srv/tds}" "${COMPOSE_FILES:=compose.yml}" "${LOCAL_PORT:=8000}" "${DOCKER:=docker}"
@@ -58,10 +61,13 @@ load_config() {
     agree STATE_DIR "$STATE_DIR" STACK_STATE_DIR
     agree LOCAL_PORT "$LOCAL_PORT" STACK_LOCAL_PORT
     [ "$KEEP_IMAGES" -ge 2 ] || refuse "KEEP_IMAGES in $CONFIG: found \"$KEEP_IMAGES\"; accepted: 2 or more, because a roll-back needs one"
-    case "$STATE_DIR$BACKUP_DIR" in
-        /*) ;;
-        *) refuse "STATE_DIR and BACKUP_DIR in $CONFIG have to begin with /" ;;
-    esac
+    [ "$KEEP_BACKUPS" -ge 1 ] || refuse "KEEP_BACKUPS in $CONFIG: found \"$KEEP_BACKUPS\"; accepted: 1 or more, because the newest is the last resort"
+    for path in "$STATE_DIR" "$BACKUP_DIR"; do
+        case "$path" in
+            /*) ;;
+            *) refuse "STATE_DIR and BACKUP_DIR in $CONFIG have to begin with /; found \"$path\"" ;;
+        esac
+    done
 }
 
 need() {

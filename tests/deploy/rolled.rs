@@ -329,10 +329,20 @@ fn wrong_usage_and_wrong_configuration_have_exit_status_2_and_say_what_is_accept
         "{}",
         done.said
     );
-    stage.configure("KEEP_IMAGES=many");
-    let done = stage.run("deploy", &[]);
-    assert_eq!(done.status, 2);
-    assert!(done.said.contains(r#"KEEP_IMAGES in"#) && done.said.contains("a whole number"), "{}", done.said);
+    let configuration = stage.read("deploy/deploy.conf");
+    for (line, message) in [
+        ("KEEP_IMAGES=many", "a whole number"),
+        ("KEEP_IMAGES=1", "a roll-back needs one"),
+        ("KEEP_BACKUPS=0", "KEEP_BACKUPS in"),
+        ("BACKUP_DIR=backups", "have to begin with /; found \"backups\""),
+        ("this is nonsense", "lines of the form NAME=value"),
+    ] {
+        stage.write("deploy/deploy.conf", &configuration);
+        stage.configure(line);
+        let done = stage.run("deploy", &[]);
+        assert_eq!((done.status, done.calls.len()), (2, 0), "{line}: {}", done.said);
+        assert!(done.said.contains(message), "{line}: {}", done.said);
+    }
     let commands = [
         "deploy",
         "rollback",
