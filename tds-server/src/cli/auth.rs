@@ -11,10 +11,7 @@ use std::{
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use tds_core::{
-    clock::SystemClock,
-    error::{Error, ErrorKind},
-};
+use tds_core::{clock::SystemClock, error::Error, hint::Hint};
 use tds_zoho::{DataCenter, Grant, Organization, ZohoClient, ZohoConfig, entities::Catalogue};
 
 use self::{
@@ -177,14 +174,12 @@ fn chosen(organizations: &[Organization], again: &str) -> CommandResult<Organiza
 
 /// Returns the failure of a command to which Zoho did not list the organizations.
 fn not_listed(error: Error, kept: &str) -> Failure {
-    let advice = match error.kind() {
-        // Zoho's words and the hint say what is wrong.
-        ErrorKind::Unauthorized => {
-            "if the refresh token is at fault, or lacks a scope (tds-server auth --scopes), make a new code and run \
-             `tds-server auth --code CODE`"
-                .to_owned()
-        }
-        _ => format!("{kept}: run `tds-server auth` again"),
+    // The error itself names the command that makes a new token.
+    let is_refused =
+        matches!(error.hint(), Some(Hint::Settings(fields)) if fields.contains(&"refresh_token"));
+    let advice = match is_refused {
+        true => "a code needs the scopes that `tds-server auth --scopes` prints".to_owned(),
+        false => format!("{kept}: run `tds-server auth` again"),
     };
     match Failure::from(error) {
         Failure::Failed(reason) => Failure::Failed(format!("{reason}; {advice}")),
@@ -259,18 +254,21 @@ fn client_values(zoho: &ZohoConfig, answered: Option<DataCenter>) -> Vec<(&'stat
 
 #[cfg(test)]
 mod tests {
-    use tds_core::error::Retry;
+    use tds_core::error::{ErrorKind, Retry};
 
     use super::*;
 
     #[test]
     fn without_a_list_of_organizations_it_is_said_what_became_of_the_token() {
-        let text = |kind| match not_listed(Error::new(kind, Retry::Permanent, "Zoho's words"), "kept") {
+        let text = |error| match not_listed(error, "kept") {
             Failure::Failed(text) => text,
             other => panic!("{other:?}"),
         };
-        let down = text(ErrorKind::Unavailable);
+        let down = text(Error::unavailable("Zoho's words"));
         assert!(down.ends_with("Zoho's words; kept: run `tds-server auth` again"), "{down}");
-        assert!(text(ErrorKind::Unauthorized).contains("`tds-server auth --code CODE`"));
+        let refused = Error::new(ErrorKind::Unauthorized, Retry::Permanent, "refused");
+        let refused = text(refused.with_hint(Hint::Settings(&["refresh_token"])));
+        assert!(refused.contains("`tds-server auth --code CODE`"), "{refused}");
+        assert!(refused.contains("`tds-server auth --scopes`") && !refused.contains("kept"), "{refused}");
     }
 }
