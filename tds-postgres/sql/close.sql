@@ -12,11 +12,65 @@
 --   grant of its own gets a policy (tds_granted) that lets the role see what it was granted. A table without such roles
 --   has no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
 --   does not prevent TRUNCATE, so privileges are revoked as well.
+-- * A privilege that one of them got from a role with a grant option goes too. That role keeps what it was granted, without
+--   the option. What is not an object of TDS is left as it is.
 -- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows. The roles belong to
 --   the mirror: those of a mirror with another name end with this name (tds_reader_erp_de).
 -- * Roles that may change rows of schema erp may call tds_push. The triggers of the tables need no privilege.
 --
--- The function returns one sentence for each action that it was not allowed to take.
+-- The function returns one sentence for each action that it was not allowed to take, and for each grant option that a role
+-- lost.
+
+-- Revokes every privilege on an object from the roles `closed`. An owner can revoke only what it granted itself. So a role
+-- that gave a privilege on gets it from the owner once more, and loses it together with all that followed from it. The
+-- other roles, this one included, then get back what they had, from the owner and without a grant option. Returns one
+-- sentence if a role lost its grant option. `relation`: the object, if it has columns. `acl`: its privileges.
+CREATE OR REPLACE FUNCTION tds_revoke(kind text, name text, owner oid, relation oid, acl aclitem[], closed oid[]) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  closed_names text := (SELECT string_agg(CASE c WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(c)) END, ', ')
+                          FROM unnest(closed) AS c);
+  kept text[];
+  statements text[];
+  givers text;
+  statement text;
+BEGIN
+  WITH RECURSIVE held AS (
+    SELECT NULL::text AS columns, a.* FROM aclexplode(acl) AS a
+    UNION ALL
+    SELECT format(' (%I)', t.attname), a.* FROM pg_attribute AS t, aclexplode(t.attacl) AS a WHERE t.attrelid = relation),
+  -- The roles from which a privilege came, up to the owner.
+  up AS (
+    SELECT h.columns, h.privilege_type AS privilege, h.grantor AS giver FROM held AS h
+     WHERE h.grantee = ANY (closed) AND h.grantor <> owner
+    UNION
+    SELECT up.columns, up.privilege, h.grantor FROM up JOIN held AS h ON h.grantee = up.giver
+       AND h.privilege_type = up.privilege AND h.columns IS NOT DISTINCT FROM up.columns
+     WHERE h.grantor <> owner)
+  SELECT array_agg(s.statement ORDER BY s.place),
+         (SELECT string_agg(DISTINCT quote_ident(pg_get_userbyid(up.giver)), ', ') FROM up WHERE up.giver <> ALL (closed)),
+         (SELECT array_agg(DISTINCT format('GRANT %s%s ON %s %s TO %I', h.privilege_type, h.columns, kind, name,
+                   pg_get_userbyid(h.grantee)))
+            FROM held AS h WHERE h.grantee <> ALL (closed) AND h.grantee <> owner)
+    INTO statements, givers, kept
+    FROM (SELECT up.columns, up.privilege, string_agg(quote_ident(pg_get_userbyid(up.giver)), ', ') AS roles
+            FROM up GROUP BY up.columns, up.privilege) AS u
+   CROSS JOIN LATERAL (VALUES
+     (1, format('GRANT %s%s ON %s %s TO %s WITH GRANT OPTION', u.privilege, u.columns, kind, name, u.roles)),
+     (2, format('REVOKE %s%s ON %s %s FROM %s CASCADE', u.privilege, u.columns, kind, name, u.roles))) AS s(place, statement);
+  FOREACH statement IN ARRAY COALESCE(statements, '{}') LOOP
+    EXECUTE statement;
+  END LOOP;
+  EXECUTE format('REVOKE ALL ON %s %s FROM %s CASCADE', kind, name, closed_names);
+  FOREACH statement IN ARRAY COALESCE(kept, '{}') LOOP
+    EXECUTE statement;
+  END LOOP;
+  RETURN CASE WHEN givers IS NOT NULL THEN
+    format('a privilege on %s that %s had given to others was revoked; %2$s may use it as before, and not give it to others',
+      name, givers) END;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
   engine oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema());
@@ -27,9 +81,8 @@ DECLARE
                            ELSE '_' || md5(n.nspname) END FROM pg_namespace n WHERE n.oid = mirror);
   reader_name text := 'tds_reader' || own;
   writer_name text := 'tds_writer' || own;
-  -- The roles that lose all privileges, and their names as SQL text.
+  -- The roles that lose all privileges.
   closed oid[];
-  closed_names text;
   reading oid[];
   writer oid;
   -- Roles other than the owner that change the engine's rows. They need the functions that the engine's triggers call.
@@ -40,6 +93,7 @@ DECLARE
   holders oid[];
   policed oid[];
   names text;
+  note text;
   o record;
 BEGIN
   FOREACH fellow IN ARRAY ARRAY[reader_name, writer_name] LOOP
@@ -56,14 +110,13 @@ BEGIN
   END LOOP;
 
   closed := ARRAY(SELECT 0::oid UNION ALL SELECT r.oid FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated'));
-  closed_names := (SELECT string_agg(CASE c WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(c)) END, ', ')
-                     FROM unnest(closed) AS c);
   reading := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = reader_name OR r.rolname = ANY (readers));
   writer := (SELECT r.oid FROM pg_roles r WHERE r.rolname = writer_name);
 
   -- Schema erp itself.
   FOR o IN
-    SELECT n.nspowner, COALESCE(n.nspacl, acldefault('n', n.nspowner)) AS acl FROM pg_namespace n WHERE n.oid = mirror
+    SELECT n.nspowner, quote_ident(n.nspname) AS name, COALESCE(n.nspacl, acldefault('n', n.nspowner)) AS acl
+      FROM pg_namespace n WHERE n.oid = mirror
   LOOP
     names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
                WHERE (r.oid = ANY (reading) OR r.oid = writer)
@@ -78,7 +131,10 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = ANY (closed)
                   AND NOT (a.grantee = ANY (reading) AND a.privilege_type = 'USAGE')) THEN
-      EXECUTE format('REVOKE ALL ON SCHEMA erp FROM %s', closed_names);
+      note := tds_revoke('SCHEMA', o.name, o.nspowner, NULL, o.acl, closed);
+      IF note IS NOT NULL THEN
+        RETURN NEXT note;
+      END IF;
       names := concat_ws(', ', names, (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
                                         WHERE r.oid = ANY (closed) AND r.oid = ANY (reading)));
     END IF;
@@ -87,7 +143,7 @@ BEGIN
     END IF;
     -- Default privileges for tables that are created in the schema between two calls.
     names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
-               WHERE r.oid = ANY (reading) AND r.rolname <> current_user
+               WHERE (r.oid = ANY (reading) OR r.oid = writer) AND r.rolname <> current_user
                  AND NOT EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
                                   WHERE pg_get_userbyid(d.defaclrole) = current_user AND d.defaclnamespace = mirror
                                     AND d.defaclobjtype = 'r' AND a.grantee = r.oid AND a.privilege_type = 'SELECT'));
@@ -97,7 +153,7 @@ BEGIN
   END LOOP;
 
   FOR o IN
-    SELECT c.oid, c.relkind, c.relowner, c.relrowsecurity, c.relnamespace = mirror AS mirrored,
+    SELECT c.oid, c.relkind, c.relowner, c.relacl, c.relrowsecurity, c.relnamespace = mirror AS mirrored,
            format('%I.%I', n.nspname, c.relname) AS name,
            COALESCE(c.reloptions @> ARRAY['security_invoker=true'], false) AS invoker,
            CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
@@ -118,11 +174,14 @@ BEGIN
        OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) a
                    WHERE t.attrelid = o.oid AND a.grantee = ANY (closed))
     THEN
-      EXECUTE format('REVOKE ALL ON %s %s FROM %s', o.kind, o.name, closed_names);
+      note := tds_revoke(o.kind, o.name, o.relowner, o.oid, o.relacl, closed);
+      IF note IS NOT NULL THEN
+        RETURN NEXT note;
+      END IF;
     END IF;
     IF o.mirrored AND o.kind = 'TABLE' THEN
       names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
-                 WHERE r.oid = ANY (reading) AND r.oid <> o.relowner
+                 WHERE (r.oid = ANY (reading) OR r.oid = writer) AND r.oid <> o.relowner
                    AND NOT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid
                                       AND a.grantee = r.oid AND a.privilege_type = 'SELECT'));
       IF names IS NOT NULL THEN
@@ -210,7 +269,10 @@ BEGIN
       CONTINUE;
     END IF;
     IF EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = ANY (closed)) THEN
-      EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', o.name, closed_names);
+      note := tds_revoke('ROUTINE', o.name, o.proowner, NULL, o.acl, closed);
+      IF note IS NOT NULL THEN
+        RETURN NEXT note;
+      END IF;
     END IF;
     names := (SELECT string_agg(DISTINCT quote_ident(pg_get_userbyid(c)), ', ')
                 FROM unnest(changing || CASE WHEN o.for_writers THEN writing END) AS c

@@ -100,8 +100,9 @@ impl ImageRecords for PgImages {
             Look::Failed { error } => Some(storable(error)),
             _ => None,
         };
-        let write = || {
-            sqlx::query(statement(self.record.clone()))
+        let write = || async {
+            let mut tx = self.database.begin_as_engine("").await?;
+            let write = sqlx::query(statement(self.record.clone()))
                 .bind(id.as_str())
                 .bind(shown.document_id.as_deref())
                 .bind(shown.name.as_deref())
@@ -112,10 +113,11 @@ impl ImageRecords for PgImages {
                 .bind(location)
                 .bind(matches!(look, Look::Failed { .. } | Look::Removed))
                 .bind(error.as_deref())
-                .bind(*look == Look::Removed)
-                .execute(&self.database)
+                .bind(*look == Look::Removed);
+            write.execute(&mut tx).await?;
+            tx.commit().await
         };
-        retry::repeat(retry::ALONE, write).await.map(drop).doing("storing the result of an image")
+        retry::repeat(retry::ALONE, write).await.doing("storing the result of an image")
     }
 }
 

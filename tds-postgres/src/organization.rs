@@ -137,13 +137,15 @@ impl PgStore {
                IS DISTINCT FROM ROW(EXCLUDED.zoho_id, EXCLUDED.name, EXCLUDED.currency_code, EXCLUDED.time_zone)",
             table("organization")
         );
-        let store = || {
-            sqlx::query(statement(sql.clone()))
+        let store = || async {
+            let mut tx = self.database.begin_as_engine("").await?;
+            let store = sqlx::query(statement(sql.clone()))
                 .bind(storable(&facts.id))
                 .bind(storable(&facts.name))
                 .bind(storable(&facts.currency))
-                .bind(known.then_some(time_zone.as_ref()))
-                .execute(&self.database)
+                .bind(known.then_some(time_zone.as_ref()));
+            store.execute(&mut tx).await?;
+            tx.commit().await
         };
         retry::repeat(retry::ALONE, store).await.doing(doing)?;
         Ok(known)

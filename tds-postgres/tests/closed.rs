@@ -11,7 +11,7 @@ use tds_core::{
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
 use tds_postgres::{
-    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, Schemas,
+    Access, ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, Schemas,
     StoreSettings, WriteGuard, schema_script, testkit::TestDatabase,
 };
 
@@ -175,6 +175,124 @@ async fn privileges_that_were_open_are_closed_by_the_next_start() {
     assert_eq!(open_tables(&test, "anon").await, "");
 }
 
+/// Returns what is open, as `role object privileges: remedy`.
+async fn open(test: &TestDatabase, readers: &[String]) -> Vec<String> {
+    let found = test.database().exposures(readers).await.expect("readable").exposures;
+    let line = |access: &Access| {
+        let remedy = access.remedy.as_deref().unwrap_or("migrate");
+        format!("{} {} {}: {remedy}", access.role, access.object, access.privileges.join(","))
+    };
+    found.iter().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_the_tables_for_others_is_named_and_never_changed() {
+    let test = TestDatabase::new().await;
+    run(test.database(), WEB_ROLES).await;
+    let owner = Role::create(&test, "views").await;
+    run(
+        test.database(),
+        format!(
+            "CREATE SCHEMA others; GRANT USAGE ON SCHEMA others TO PUBLIC;
+        CREATE VIEW public.my_cust AS SELECT name, phone FROM erp.customers; GRANT SELECT ON public.my_cust TO anon;
+        CREATE VIEW others.again AS SELECT name FROM public.my_cust; GRANT SELECT (name) ON others.again TO PUBLIC;
+        CREATE MATERIALIZED VIEW others.kept AS SELECT name FROM erp.live_customers; GRANT SELECT ON others.kept TO authenticated;
+        CREATE VIEW others.over_kept AS SELECT * FROM others.kept; GRANT SELECT ON others.over_kept TO anon;
+        CREATE VIEW others.bodies AS SELECT raw_payload FROM tds_inbox_events; GRANT SELECT ON others.bodies TO anon;
+        CREATE FUNCTION others.names() RETURNS SETOF text SECURITY DEFINER BEGIN ATOMIC SELECT name FROM others.again; END;
+        CREATE VIEW others.closed AS SELECT name FROM erp.customers;
+        CREATE VIEW others.named AS SELECT name FROM erp.customers; GRANT SELECT ON others.named TO {0};
+        CREATE VIEW others.without AS SELECT 1 AS one FROM erp.customers; GRANT SELECT ON others.without TO anon;
+        ALTER VIEW others.without OWNER TO {0};
+        CREATE FUNCTION others.own() RETURNS SETOF text BEGIN ATOMIC SELECT name FROM erp.customers; END",
+            owner.name
+        ),
+    )
+    .await;
+    let is_new = text(&test, "SELECT (current_setting('server_version_num')::int >= 150000)::text").await == "true";
+    let invoker = |view: &str| {
+        if is_new { format!(" or ALTER VIEW {view} SET (security_invoker = true)") } else { String::new() }
+    };
+    let expected = [
+        "PUBLIC others.again SELECT: REVOKE ALL ON others.again FROM PUBLIC".to_owned() + &invoker("others.again"),
+        "PUBLIC others.names() EXECUTE: REVOKE ALL ON FUNCTION others.names() FROM PUBLIC".to_owned(),
+        "anon others.bodies SELECT: REVOKE ALL ON others.bodies FROM anon".to_owned() + &invoker("others.bodies"),
+        "anon others.over_kept SELECT: REVOKE ALL ON others.over_kept FROM anon".to_owned()
+            + &invoker("others.over_kept"),
+        "anon public.my_cust SELECT: REVOKE ALL ON public.my_cust FROM anon".to_owned() + &invoker("public.my_cust"),
+        "authenticated others.kept SELECT: REVOKE ALL ON others.kept FROM authenticated".to_owned(),
+    ];
+    assert_eq!(open(&test, &[]).await, expected);
+    let granted = test.database().exposures(&[]).await.expect("readable").granted;
+    assert!(granted.iter().any(|access| access.object == "others.named" && access.role == owner.name), "{granted:?}");
+    // A migration changes nothing here. A reader of the mirror may read it through views too, and nothing of the engine.
+    test.database().migrate().await.expect("migrates");
+    let for_readers = open(&test, &["anon".to_owned()]).await;
+    assert_eq!(for_readers, [&expected[..3], &expected[5..]].concat());
+    // What the report says ends it.
+    if is_new {
+        run(test.database(), "ALTER VIEW public.my_cust SET (security_invoker = on);
+            ALTER VIEW others.again SET (security_invoker = true)").await;
+        let left = open(&test, &[]).await;
+        // The function still reads as its owner.
+        assert_eq!(left, [&expected[1..4], &expected[5..]].concat());
+    }
+    run(test.database(), "REVOKE ALL ON others.again FROM PUBLIC; REVOKE ALL ON FUNCTION others.names() FROM PUBLIC;
+        REVOKE ALL ON others.bodies, others.over_kept, public.my_cust FROM anon; REVOKE ALL ON others.kept FROM authenticated").await;
+    assert_eq!(open(&test, &[]).await, [""; 0]);
+    // Nobody else creates objects where the engine looks for its own.
+    run(test.database(), "GRANT CREATE ON SCHEMA public TO PUBLIC").await;
+    test.database().migrate().await.expect("migrates");
+    let remedy = "PUBLIC public CREATE: REVOKE CREATE ON SCHEMA public FROM PUBLIC";
+    assert_eq!(open(&test, &[]).await, [remedy]);
+    owner.forget(&test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_that_a_role_gave_on_are_closed_and_those_of_other_roles_stay() {
+    let test = TestDatabase::new().await;
+    run(test.database(), WEB_ROLES).await;
+    let (graf, other) = (Role::create(&test, "graf").await, Role::create(&test, "other").await);
+    run(
+        test.database(),
+        format!(
+            "GRANT USAGE ON SCHEMA erp TO {0} WITH GRANT OPTION;
+        GRANT SELECT, INSERT ON erp.customers TO {0} WITH GRANT OPTION; GRANT SELECT ON erp.invoices TO {0} WITH GRANT OPTION;
+        GRANT EXECUTE ON FUNCTION tds_better_outcome(text, text) TO {0} WITH GRANT OPTION; GRANT SELECT ON erp.bills TO anon WITH GRANT OPTION;
+        SET ROLE {0}; GRANT USAGE ON SCHEMA erp TO anon, {1}; GRANT SELECT ON erp.customers TO {1} WITH GRANT OPTION;
+        GRANT SELECT (number) ON erp.invoices TO {1}, authenticated; GRANT INSERT ON erp.customers TO anon, PUBLIC;
+        GRANT EXECUTE ON FUNCTION tds_better_outcome(text, text) TO PUBLIC;
+        SET ROLE {1}; GRANT SELECT ON erp.customers TO anon;
+        SET ROLE anon; GRANT SELECT ON erp.bills TO {1}; RESET ROLE",
+            graf.name, other.name
+        ),
+    )
+    .await;
+    assert!(open(&test, &[]).await.len() > 5);
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
+    let told = format!("a privilege on erp.customers that {}, {} had given to others was revoked", graf.name, other.name);
+    assert!(report.notes.iter().any(|note| note.starts_with(&told)), "{:?}", report.notes);
+    assert_eq!(open(&test, &[]).await, [""; 0]);
+    for role in ["anon", "authenticated"] {
+        assert_eq!(open_tables(&test, role).await, "", "{role}");
+    }
+    let kept = format!(
+        "SELECT concat_ws(' ', has_table_privilege('{0}', 'erp.customers', 'SELECT'), has_table_privilege('{0}', 'erp.customers', 'INSERT'),
+        has_table_privilege('{0}', 'erp.invoices', 'SELECT'), has_function_privilege('{0}', 'tds_better_outcome(text, text)', 'EXECUTE'),
+        has_schema_privilege('{0}', 'erp', 'USAGE'), has_table_privilege('{1}', 'erp.customers', 'SELECT'),
+        has_column_privilege('{1}', 'erp.invoices', 'number', 'SELECT'), has_table_privilege('{1}', 'erp.bills', 'SELECT'), has_schema_privilege('{1}', 'erp', 'USAGE'),
+        has_table_privilege('{0}', 'erp.customers', 'SELECT WITH GRANT OPTION'), has_table_privilege('{1}', 'erp.invoices', 'SELECT'))",
+        graf.name, other.name
+    );
+    assert_eq!(text(&test, &kept).await, "t t t t t t t t t f f");
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!(report.notes, Vec::<String>::new());
+    for role in [graf, other] {
+        role.forget(&test).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_with_grants_of_its_own_goes_on_working() {
     let test = TestDatabase::new().await;
@@ -256,6 +374,10 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         database.close().await;
     }
     let database = writer.connect().await;
+    let count = "SELECT count(*) FROM erp.live_products, erp.chairs, (SELECT count(*) FROM erp.later) AS nothing,
+        (SELECT count(*) FROM erp.receivables) AS owed, (SELECT count(*) FROM erp.base_amounts) AS amounts";
+    let seen: i64 = sqlx::query_scalar(count).fetch_one(&database).await.expect("a writer reads too");
+    assert_eq!(seen, 1);
     let changed =
         sqlx::query("UPDATE erp.products SET name = 'stool'").execute(&database).await.expect("changed");
     assert_eq!(changed.rows_affected(), 1);

@@ -166,7 +166,8 @@ async fn images_reach_a_bucket_and_then_a_folder() {
         program(&shop, more, &["erase", "products", id, "--yes"]).await
     };
     let also = format!(
-        "INSERT INTO erp.product_images (product_zoho_id, location) VALUES ('{plain}', '{}')",
+        "BEGIN; SET LOCAL tds.origin = 'remote';
+         INSERT INTO erp.product_images (product_zoho_id, location) VALUES ('{plain}', '{}'); COMMIT",
         column(&moved, "location")
     );
     shop.database.execute(also).await;

@@ -1,4 +1,5 @@
-//! The triggers that capture local changes, and their guard. The functions in `sql/capture_tables.sql` make the triggers.
+//! The triggers that capture local changes, and their guard. The functions in `sql/capture_tables.sql` and `sql/guard.sql`
+//! make the triggers.
 
 use tds_core::error::Result;
 
@@ -21,7 +22,7 @@ UPDATE tds_capture_settings SET write_guard = $1, advice = $2 WHERE (write_guard
 /// Makes the triggers that are missing or not up to date. Returns one sentence for each table for which this was not
 /// possible.
 pub(crate) async fn put(tx: &mut Tx) -> Result<Vec<String>> {
-    sqlx::query_scalar("SELECT tds_refresh_capture('erp')")
+    sqlx::query_scalar("SELECT tds_refresh_capture('erp') UNION ALL SELECT tds_refresh_guard('erp')")
         .fetch_all(tx)
         .await
         .doing("making the triggers that capture local changes")
@@ -35,7 +36,7 @@ pub(crate) async fn guard(tx: &mut Tx, guard: &WriteGuard) -> Result<()> {
 
 /// Returns the statements that do the same on an empty database.
 pub(crate) fn script(guard: Option<&WriteGuard>) -> String {
-    let mut script = "SELECT tds_refresh_capture('erp');\n".to_owned();
+    let mut script = "SELECT tds_refresh_capture('erp');\nSELECT tds_refresh_guard('erp');\n".to_owned();
     if let Some(guard) = guard {
         script.push_str(&format!(
             "UPDATE tds_capture_settings SET write_guard = {}, advice = {};\n",

@@ -153,10 +153,10 @@ mod tests {
         ("capture", 2, "a4617a463179"),
         ("capture_stock", 2, "15fddc9066de"),
         ("capture_tables", 3, "8d0ace4b7f95"),
-        ("guard", 1, "?"),
+        ("guard", 1, "d3e9f1ad2ec0"),
         ("local_ids", 1, "89dc63b6f871"),
         ("restored", 1, "51377334b9d0"),
-        ("close", 7, "?"),
+        ("close", 7, "694b2f0f5335"),
     ];
 
     #[test]

@@ -194,6 +194,21 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
         "INSERT INTO erp.exchange_rates (currency_zoho_id) VALUES ('1')",
         "SELECT tds_push('taxes', 1, 'upsert')",
     ];
+    // No mode permits changes of what TDS alone fills.
+    test.execute("SET tds.origin = 'remote erp'; INSERT INTO erp.organization (zoho_id) VALUES ('1');
+        INSERT INTO erp.product_images (product_zoho_id) VALUES ('p1'); RESET tds.origin")
+        .await;
+    for change in [
+        "UPDATE erp.organization SET time_zone = 'UTC'",
+        "DELETE FROM erp.organization",
+        "INSERT INTO erp.product_images (product_zoho_id, location) VALUES ('p2', 'file:///etc/passwd')",
+        "SET ROLE tds_writer; UPDATE erp.product_images SET location = 'x'",
+    ] {
+        let (code, error) = refused(database, change).await;
+        let expected = error.contains("only TDS fills this table") && error.ends_with("Ask the operator.");
+        assert!(code == "TDS01" && expected, "{change}: {code} {error}");
+    }
+    test.execute("UPDATE erp.organization SET zoho_id = zoho_id").await;
     for change in changes {
         let (code, error) = refused(database, change).await;
         let expected =
@@ -204,18 +219,18 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
     test.execute("BEGIN; SET LOCAL tds.origin = 'remote'; UPDATE erp.taxes SET name = 'y'; COMMIT").await;
     assert_eq!(text(&test, "SELECT name FROM erp.taxes").await, "y");
     // TRUNCATE names no record, so it is refused in every mode.
-    for table in ["taxes", "products", "invoice_lines", "stock_levels"] {
+    for table in ["taxes", "products", "invoice_lines", "stock_levels", "organization", "product_images"] {
         assert_eq!(refused(database, &format!("TRUNCATE erp.{table}")).await.0, "TDS02");
     }
     test.execute("BEGIN; SET LOCAL tds.origin = 'remote'; TRUNCATE erp.taxes; COMMIT").await;
 
-    // Every table that the mirror writes is captured, and a trigger that was dropped comes back.
-    test.execute("DROP TRIGGER tds_capture ON erp.taxes").await;
+    // Every table of the mirror has the guard, and a trigger that was dropped comes back.
+    test.execute("DROP TRIGGER tds_capture ON erp.taxes; DROP TRIGGER tds_guard ON erp.organization").await;
     database.migrate().await.expect("migrates");
     let open = "SELECT COALESCE(string_agg(c.relname, ' ' ORDER BY c.relname), '') FROM pg_class c
       WHERE c.relnamespace = 'erp'::regnamespace AND c.relkind = 'r'
-        AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = 'tds_capture')";
-    assert_eq!(text(&test, open).await, "organization product_images");
+        AND 2 > (SELECT count(*) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname IN ('tds_capture', 'tds_guard', 'tds_keep'))";
+    assert_eq!(text(&test, open).await, "");
 }
 
 /// The engine is in a schema of its own, a role may write the mirror and nothing else, and its search path has functions

@@ -31,7 +31,8 @@ enum SchemaAction {
     /// Show which roles can read or change tables that they should not; exit with status 1 if there are any
     #[command(args = flags(&[ACCESS, DATABASE]), after_help = "Example:\n  tds-server schema exposures --json\n\n\
         An exposure is a privilege of everybody (PUBLIC) or of the roles anon and authenticated of a web API. The\n\
-        privileges of other roles are listed with --json. tds-server migrate revokes exposures.")]
+        privileges of other roles are listed with --json. tds-server migrate revokes exposures. What is not an object\n\
+        of TDS, such as a view of your own that reads its tables, is never changed: TO CLOSE says what to run.")]
     Exposures {
         /// Print the result as JSON
         #[arg(long)]
@@ -63,10 +64,7 @@ impl SchemaArgs {
             output::data(&output::table(COLUMNS, &found.exposures))?;
         }
         if open {
-            return Err(Failure::failed(format!(
-                "{place}: {} privileges are open; run tds-server migrate as the owner of the tables, which revokes them",
-                found.exposures.len()
-            )));
+            return Err(Failure::failed(format!("{place}: {}", advice(&found.exposures))));
         }
         let named: std::collections::BTreeSet<&str> =
             found.granted.iter().map(|access| access.role.as_str()).collect();
@@ -80,9 +78,27 @@ impl SchemaArgs {
     }
 }
 
+/// Returns how many privileges are open, and who closes them.
+fn advice(open: &[Access]) -> String {
+    let foreign = open.iter().filter(|access| access.remedy.is_some()).count();
+    let count = open.len();
+    if foreign == 0 {
+        return format!(
+            "{count} privileges are open; run tds-server migrate as the owner of the tables, which revokes them"
+        );
+    }
+    let own = if foreign == count {
+        String::new()
+    } else {
+        "run tds-server migrate as the owner of the tables, which revokes those on objects of TDS, and ".to_owned()
+    };
+    format!("{count} privileges are open; {own}run the statements of the last column, because TDS changes no objects of others")
+}
+
 const COLUMNS: &[Column<Access>] = &[
     ("ROLE", |access| access.role.clone()),
     ("KIND", |access| access.kind.clone()),
     ("OBJECT", |access| access.object.clone()),
     ("PRIVILEGES", |access| access.privileges.join(", ")),
+    ("TO CLOSE", |access| access.remedy.clone().unwrap_or_else(|| "tds-server migrate".to_owned())),
 ];

@@ -30,6 +30,25 @@ async fn open_privileges_are_named_and_closed_by_migrate() {
     assert_eq!(program.run(&["schema", "exposures"]).await.status, 0);
     let check = program.run(&["check"]).await.stdout;
     assert!(check.contains("ok       exposures"), "{check}");
+    // What is not an object of TDS is named with its remedy, and left as it is.
+    database
+        .execute("CREATE VIEW public.my_customers AS SELECT name FROM erp.customers; GRANT SELECT ON my_customers TO PUBLIC")
+        .await;
+    let remedy = "REVOKE ALL ON public.my_customers FROM PUBLIC";
+    program.done(&["migrate"]).await;
+    let open = program.run(&["schema", "exposures"]).await;
+    assert!(open.status == 1 && open.stdout.contains(remedy), "{}", open.stdout);
+    assert!(open.stderr.contains("run the statements of the last column") && !open.stderr.contains("migrate"), "{}", open.stderr);
+    let check = program.run(&["check"]).await.stdout;
+    assert!(check.contains("FAILED   exposures") && check.contains(&format!("run {remedy}")), "{check}");
+    database.execute(remedy).await;
+    // A role that may create objects beside the tables reads nothing yet.
+    database.execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
+    let check = program.run(&["check"]).await.stdout;
+    let line = check.lines().find(|line| line.contains("exposures")).expect("a line");
+    assert!(line.starts_with("warning") && check.contains("REVOKE CREATE ON SCHEMA public FROM PUBLIC"), "{check}");
+    let open = program.run(&["schema", "exposures"]).await;
+    assert_eq!(open.status, 1, "{}", open.stderr);
 }
 
 #[tokio::test]

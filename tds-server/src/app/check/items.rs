@@ -156,6 +156,22 @@ async fn exposures(database: &Database, readers: &[String]) -> Result<Finding> {
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
     let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
+    let remedies: Vec<&str> = found.iter().filter_map(|access| access.remedy.as_deref()).collect();
+    if let [first, others @ ..] = &*remedies {
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!(" (and {more} more: tds-server schema exposures)"),
+        };
+        let own = if remedies.len() < found.len() { "run tds-server migrate as the owner of the tables, and " } else { "" };
+        let hint = format!("{own}run {first}{more}");
+        // A role that may create objects beside the tables reads nothing yet.
+        let reads = found.iter().any(|access| access.remedy.is_none() || access.kind != "schema");
+        return Ok(if reads {
+            Finding::failed(name, text, &hint)
+        } else {
+            Finding::warning(name, format!("{} can create objects in the schema of TDS", roles.join(", ")), &hint)
+        });
+    }
     // The next start migrates the schema and so removes the exposures.
     Ok(match database.schema().await {
         Ok(status) if !status.is_current() => Finding::warning(name, text, MIGRATE),

@@ -33,6 +33,8 @@ wire! {
         kind: String,
         object: String,
         privileges: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
         role: String,
     }
 }
