@@ -131,6 +131,11 @@ impl Tokens {
         self.inner.lock().is_ready(Instant::now())
     }
 
+    /// Returns true if there is no token, and calls wait for one.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.inner.lock().is_missing(Instant::now())
+    }
+
     /// Returns how many refreshes this process requested from Zoho, by result.
     pub(crate) fn refreshes(&self) -> [(TokenRefresh, u64); TokenRefresh::ALL.len()] {
         self.inner.lock().requested.each()
@@ -169,13 +174,9 @@ impl Tokens {
         }
     }
 
-    /// Returns the time for which no refresh may start after this fault. That of the limit of tokens is known only to
-    /// the leases.
+    /// Returns the time for which no refresh may start after this fault, which only the leases know.
     fn wait_after(&self, fault: &MintFault) -> Duration {
-        match (fault, self.trouble()) {
-            (MintFault::TooMany(_), Some((last, wait))) if last == *fault => wait,
-            _ => fault.pause(),
-        }
+        self.trouble().filter(|(last, _)| last == fault).map_or_else(|| fault.pause(), |(_, wait)| wait)
     }
 
     /// Starts a refresh in its own task: a caller that gives up neither wastes nor repeats the refresh.

@@ -23,12 +23,14 @@ pub struct RenewalRule {
 /// The leases of credentials that all processes of a store share. Times are those of the store's clock.
 ///
 /// - At most one renewal of a name is under way. The renewal of a holder that died ends after `rule.time`.
-/// - No more than `rule.most` renewals of a name arrive at the source within `rule.within`, including those of
-///   processes that died or failed. Each renewal counts from its end. One whose end was not reported counts from
-///   the latest time at which it can have ended.
+/// - The source makes no more than `rule.most` credentials of a name within `rule.within`, including those for
+///   processes that died. A renewal counts from its beginning, so that it counts even if its holder dies, and for
+///   `rule.within` from its end. One whose end was not reported counts from the latest time at which it can have
+///   ended. A renewal that certainly made no credential stops counting at its end.
 /// - All processes that share a credential find the stored one until it is due for renewal.
 /// - A credential that the source rejected is forgotten, if it is still the stored one.
-/// - A cooldown keeps all processes from renewing until it ends. A successful renewal ends the cooldown.
+/// - A cooldown keeps all processes from renewing until it ends. It doubles with each consecutive failure of its kind,
+///   whatever process has failed. A successful renewal ends the cooldown.
 /// - The stored form of a credential is opaque: the caller seals it.
 #[derive(Clone)]
 pub struct CredentialLeases {
@@ -64,8 +66,9 @@ impl CredentialLeases {
         shared_state::change(self.shared.as_ref(), &document_of(name), claim).await
     }
 
-    /// Stores the result of a renewal. A ticket that is not the current one changes nothing but the time until
-    /// which its own renewal counts. A new credential has the number of the ticket.
+    /// Stores the result of a renewal, and returns the length of the cooldown that a failure began. A ticket that is
+    /// not the current one changes nothing but the time until which its own renewal counts. A new credential has the
+    /// number of the ticket.
     ///
     /// # Errors
     /// The shared state cannot be read or written.
@@ -75,7 +78,7 @@ impl CredentialLeases {
         rule: &RenewalRule,
         ticket: u64,
         result: RenewalResult,
-    ) -> Result<()> {
+    ) -> Result<Option<Duration>> {
         let finish = |state: &mut RenewalState, now| state.finish(now, rule, ticket, result.clone());
         shared_state::change(self.shared.as_ref(), &document_of(name), finish).await
     }
@@ -137,5 +140,12 @@ pub enum RenewalResult {
         expires_in: Duration,
     },
     /// The renewal failed.
-    Failed(Cooldown),
+    Failed {
+        /// The cooldown after the first of consecutive failures of this kind.
+        cooldown: Cooldown,
+        /// The longest wait of the cooldown.
+        longest: Duration,
+        /// True if the source may have made a credential.
+        counts: bool,
+    },
 }

@@ -54,8 +54,31 @@ pub(crate) enum MintFault {
     Passing(String),
 }
 
+/// A request for a token that brought none.
+#[derive(Debug)]
+pub(super) struct NoToken {
+    /// The reason.
+    pub(super) fault: MintFault,
+    /// True if Zoho may have made a token, or counted the request as one.
+    pub(super) counts: bool,
+}
+
+impl NoToken {
+    /// Zoho answered, and its answer is no token.
+    fn answered(fault: MintFault) -> Self {
+        let counts = matches!(fault, MintFault::TooMany(_));
+        Self { fault, counts }
+    }
+
+    /// No whole answer arrived. Zoho may have made a token, unless the request never left this machine.
+    fn unanswered(fault: reqwest::Error) -> Self {
+        let counts = !fault.is_connect();
+        Self { fault: MintFault::Passing(transport_fault(fault)), counts }
+    }
+}
+
 impl MintFault {
-    /// Returns the time for which no other mint may start.
+    /// Returns the time for which no other mint may start after the first of consecutive failures.
     pub(super) fn pause(&self) -> Duration {
         match self {
             Self::Refused { .. } => Duration::from_secs(60),
@@ -148,7 +171,7 @@ impl MintFault {
 
 /// Requests a token. The secrets are sent in the body: a query would end up in the logs of servers between this
 /// process and Zoho.
-pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<Minted, MintFault> {
+pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<Minted, NoToken> {
     let url = format!("{}/oauth/v2/token", config.accounts_url.trim_end_matches('/'));
     let form = [
         ("grant_type", "refresh_token"),
@@ -157,11 +180,11 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
         ("client_secret", config.client_secret.expose_secret()),
     ];
     let request = http.post(url).form(&form).timeout(TIMEOUT.min(config.request_timeout));
-    let broken = |fault| MintFault::Passing(transport_fault(fault));
-    let response = request.send().await.map_err(broken)?;
+    let response = request.send().await.map_err(NoToken::unanswered)?;
     let status = response.status().as_u16();
-    let too_long = || MintFault::Passing("sent an answer that is too long for a token".to_owned());
-    let body = read_body(response, MOST_BYTES).await.map_err(broken)?.ok_or_else(too_long)?;
+    let too_long =
+        || NoToken::answered(MintFault::Passing("sent an answer that is too long for a token".to_owned()));
+    let body = read_body(response, MOST_BYTES).await.map_err(NoToken::unanswered)?.ok_or_else(too_long)?;
     let minted = read(status, &body, config)?;
     tracing::info!(seconds = minted.expires_in.as_secs(), "new access token");
     Ok(minted)
@@ -169,21 +192,24 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
 
 /// Reads a token answer. An answer with a token is a success, and every other answer is a failure, whatever the
 /// HTTP status: Zoho answers 200 to refusals too.
-fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, MintFault> {
+fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, NoToken> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
-        return match status {
-            429 => Err(MintFault::TooMany("HTTP 429".to_owned())),
-            _ => Err(MintFault::Passing(format!("answered HTTP {status} without a JSON object"))),
-        };
+        return Err(NoToken::answered(match status {
+            429 => MintFault::TooMany("HTTP 429".to_owned()),
+            _ => MintFault::Passing(format!("answered HTTP {status} without a JSON object")),
+        }));
     };
     match text(&answer, "access_token") {
-        "" => Err(refusal(status, &answer)),
+        "" => Err(NoToken::answered(refusal(status, &answer))),
         token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Minted {
             value: SecretString::from(token),
             expires_in: life(&answer),
             domain: follow(text(&answer, "api_domain"), config.api_url.is_some()),
         }),
-        _ => Err(MintFault::Passing("sent a token that no header can carry".to_owned())),
+        _ => {
+            let fault = MintFault::Passing("sent a token that no header can carry".to_owned());
+            Err(NoToken { fault, counts: true })
+        }
     }
 }
 

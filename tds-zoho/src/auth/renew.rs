@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Inner, MintFault, Token,
     domain::Domain,
-    mint::{Minted, TIMEOUT, mint},
+    mint::{Minted, NoToken, TIMEOUT, mint},
     refreshes::TokenRefresh,
     seal::Seal,
 };
@@ -60,12 +60,16 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
             Claim::TooOften(wait) => {
                 let reason = if rule.most < RULE.most {
                     format!(
-                        "{} of the {} access tokens that Zoho allows in 10 minutes were minted; the rest is left to \
-                         servers",
+                        "{} of the {} access tokens that Zoho allows in 10 minutes were minted, or requested without \
+                         an answer; the rest is left to servers",
                         rule.most, RULE.most
                     )
                 } else {
-                    format!("{} access tokens were minted in 10 minutes, which is Zoho's limit", RULE.most)
+                    format!(
+                        "{} access tokens were minted in 10 minutes, or requested without an answer, which is Zoho's \
+                         limit",
+                        RULE.most
+                    )
                 };
                 return Err((MintFault::TooMany(reason), wait));
             }
@@ -76,8 +80,8 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
 
 async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
     let minted = mint(&inner.http, &inner.config).await;
-    inner.lock().requested.add(TokenRefresh::of(minted.as_ref().err()));
-    let (outcome, renewed) = match minted {
+    inner.lock().requested.add(TokenRefresh::of(minted.as_ref().err().map(|none| &none.fault)));
+    let (outcome, token) = match minted {
         Ok(minted) => {
             let renew_in = minted.expires_in - AHEAD.min(minted.expires_in / 10);
             let sealed = inner.seal.as_ref().and_then(|seal| sealed(seal, &minted));
@@ -85,19 +89,30 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
             let token = token(ticket, minted.value, minted.domain, renew_in, expires_in);
             (RenewalResult::Renewed { sealed, renew_in, expires_in }, Ok(Arc::new(token)))
         }
-        Err(fault) => {
-            let pause = match fault {
-                MintFault::Passing(_) => backoff(inner.lock().failures + 1, chance()),
-                _ => fault.pause(),
-            };
-            (RenewalResult::Failed(fault.block(pause)), Err((fault, pause)))
+        Err(NoToken { fault, counts }) => {
+            let (first, longest) = pauses(&fault, inner.config.outage_probe);
+            (RenewalResult::Failed { cooldown: fault.block(first), longest, counts }, Err(fault))
         }
     };
-    if let Err(error) = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await {
+    let reported = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await;
+    let pause = reported.unwrap_or_else(|error| {
         // The lease ends without a report, and this process has its token in any case.
         tracing::warn!(error = %error.chain(), "the end of a token refresh could not be reported to other processes");
+        None
+    });
+    token.map_err(|fault| {
+        let pause = pause.unwrap_or_else(|| fault.pause());
+        (fault, pause)
+    })
+}
+
+/// Returns the first and the longest pause of consecutive faults of this kind. A token server that cannot be reached is
+/// asked at the pace of other outages.
+fn pauses(fault: &MintFault, outage_probe: Duration) -> (Duration, Duration) {
+    match fault {
+        MintFault::Passing(_) => (outage_probe / 60, outage_probe),
+        _ => (fault.pause(), fault.pause()),
     }
-    renewed
 }
 
 /// The leases cannot be read, so it is not known whether another mint is allowed.
@@ -143,12 +158,6 @@ fn patience(first: Duration, looks: u32, random: u64) -> Duration {
     wait + up_to(wait, random)
 }
 
-/// Returns half a second, doubled with every failure, up to a minute. Half of the wait is random.
-fn backoff(failures: u32, random: u64) -> Duration {
-    let most = doubled(Duration::from_millis(500), failures, Duration::from_secs(60));
-    most / 2 + up_to(most / 2, random)
-}
-
 impl MintFault {
     /// Returns the fault as it is stored for other processes.
     fn block(&self, wait: Duration) -> Cooldown {
@@ -174,14 +183,6 @@ impl MintFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_backoff_of_a_broken_token_server_ends_at_a_minute() {
-        assert!(backoff(1, 0) >= Duration::from_millis(500));
-        for failures in 1..100 {
-            assert!(backoff(failures, u64::MAX) <= Duration::from_secs(60));
-        }
-    }
 
     #[test]
     fn a_refresh_that_does_not_end_is_polled_less_and_less_often() {

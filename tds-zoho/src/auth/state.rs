@@ -25,8 +25,6 @@ pub(super) struct State {
     rejected: Option<u64>,
     flight: Option<Flight>,
     block: Option<(MintFault, Instant)>,
-    /// The number of consecutive refreshes that have failed.
-    pub(super) failures: u32,
     /// The refreshes that were requested from Zoho, by result.
     pub(super) requested: RefreshCounts,
     /// The API host that was last logged as one that is not used.
@@ -63,7 +61,7 @@ impl State {
         self.flight = None;
         match renewed {
             Ok(token) => {
-                (self.failures, self.block) = (0, None);
+                self.block = None;
                 let ignored = &token.domain.ignored;
                 if let Some(host) = ignored.as_ref().filter(|_| self.named != *ignored) {
                     tracing::warn!(
@@ -77,7 +75,6 @@ impl State {
                 Ok(token)
             }
             Err((fault, pause)) => {
-                self.failures = self.failures.saturating_add(1);
                 let is_new = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
                 let (reason, what_to_do) = (fault.reason(), fault.what_to_do());
                 if is_new && matches!(fault, MintFault::Refused { .. }) {
@@ -97,6 +94,13 @@ impl State {
             self.token = None;
             self.rejected = Some(number);
         }
+    }
+
+    /// Returns true if no token works, and the last attempt to get one failed or is still under way. Calls wait then.
+    pub(super) fn is_missing(&self, now: Instant) -> bool {
+        let waits =
+            self.block.is_some() || self.flight.as_ref().is_some_and(|flight| flight.peek().is_none());
+        waits && self.token.as_ref().is_none_or(|token| token.expires_at <= now)
     }
 
     /// Returns true if a token works, or if nothing keeps one from being minted.

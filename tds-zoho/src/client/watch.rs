@@ -60,7 +60,7 @@ pub struct TokenFigures {
     pub refreshes: [(TokenRefresh, u64); TokenRefresh::ALL.len()],
     /// The time for which the current token is still accepted; `None` if this process has no token.
     pub expires_in: Option<Duration>,
-    /// True while this process has no token and may not get one.
+    /// True while this process has no token, and the last attempt to get one failed or is under way: calls wait.
     pub is_missing: bool,
 }
 
@@ -80,7 +80,7 @@ impl ZohoClient {
         TokenFigures {
             refreshes: tokens.refreshes(),
             expires_in: tokens.expires_in(),
-            is_missing: !tokens.is_ready(),
+            is_missing: tokens.is_missing(),
         }
     }
 }

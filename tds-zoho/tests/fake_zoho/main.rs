@@ -11,6 +11,7 @@ mod recorded_keys;
 mod records;
 mod registered;
 mod support;
+mod token_outage;
 mod tokens;
 mod webhooks;
 mod writer;

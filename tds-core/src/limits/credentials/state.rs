@@ -1,10 +1,15 @@
 //! The state of renewals that a store keeps. Every decision about renewals is a pure function of this state.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{Claim, Cooldown, Credential, RenewalResult, RenewalRule};
-use crate::limits::budget::{at, millis, span};
+use crate::{
+    limits::budget::{at, millis, span},
+    retry::doubled,
+};
 
 /// A renewal counts longer by this margin, in milliseconds, because the source may start its own count a little
 /// after the answer arrived here.
@@ -44,6 +49,9 @@ struct Blocked {
     kind: String,
     reason: String,
     until: i64,
+    /// The number of consecutive failures of this kind before the last one.
+    #[serde(default)]
+    before: u32,
 }
 
 impl RenewalState {
@@ -111,24 +119,36 @@ impl RenewalState {
     }
 
     /// See [`super::CredentialLeases::finish`].
-    pub fn finish(&mut self, now: OffsetDateTime, rule: &RenewalRule, ticket: u64, outcome: RenewalResult) {
+    pub fn finish(
+        &mut self,
+        now: OffsetDateTime,
+        rule: &RenewalRule,
+        ticket: u64,
+        outcome: RenewalResult,
+    ) -> Option<Duration> {
         let now = at(now);
+        if matches!(outcome, RenewalResult::Failed { counts: false, .. }) {
+            self.counted.retain(|(counted, _)| *counted != ticket);
+        }
         if let Some((_, until)) = self.counted.iter_mut().find(|(counted, _)| *counted == ticket) {
             *until = (*until).min(now + millis(rule.within) + MARGIN);
         }
-        if self.current.is_some_and(|(current, _)| current == ticket) {
-            self.current = None;
-            match outcome {
-                RenewalResult::Failed(Cooldown { kind, reason, wait }) => {
-                    self.block = Some(Blocked { kind, reason, until: now + millis(wait) });
+        self.current.take_if(|(current, _)| *current == ticket)?;
+        match outcome {
+            RenewalResult::Failed { cooldown: Cooldown { kind, reason, wait }, longest, .. } => {
+                let last = self.block.take().filter(|last| last.kind == kind);
+                let before = last.map_or(0, |last| last.before.saturating_add(1));
+                let wait = doubled(wait, before, longest);
+                self.block = Some(Blocked { kind, reason, until: now + millis(wait), before });
+                Some(wait)
+            }
+            RenewalResult::Renewed { sealed, renew_in, expires_in } => {
+                self.block = None;
+                if let Some(sealed) = sealed {
+                    let (renew_at, expires_at) = (now + millis(renew_in), now + millis(expires_in));
+                    self.credential = Some(Stored { number: ticket, sealed, renew_at, expires_at });
                 }
-                RenewalResult::Renewed { sealed, renew_in, expires_in } => {
-                    self.block = None;
-                    if let Some(sealed) = sealed {
-                        let (renew_at, expires_at) = (now + millis(renew_in), now + millis(expires_in));
-                        self.credential = Some(Stored { number: ticket, sealed, renew_at, expires_at });
-                    }
-                }
+                None
             }
         }
     }

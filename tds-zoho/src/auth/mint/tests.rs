@@ -1,22 +1,26 @@
 use secrecy::ExposeSecret;
 use tds_core::{error::Retry, hint::Hint};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
-use super::{Duration, MintFault, Minted, read};
+use super::{Duration, MintFault, Minted, NoToken, mint, read};
 use crate::config::{DataCenter, ZohoConfig};
 
-fn answer(status: u16, body: &str) -> Result<Minted, MintFault> {
+fn answer(status: u16, body: &str) -> Result<Minted, NoToken> {
     read(status, body.as_bytes(), &ZohoConfig::new("id", "secret", "refresh", "1", DataCenter::Us))
 }
 
 fn fault(status: u16, body: &str) -> MintFault {
-    answer(status, body).map(|_| ()).expect_err("a fault")
+    answer(status, body).map(|_| ()).expect_err("a fault").fault
 }
 
 #[test]
 fn a_token_is_a_success_whatever_the_status() {
     for status in [200, 400, 500] {
         let minted = answer(status, r#"{"access_token":"1000.aa","expires_in":60,"token_type":"Bearer"}"#);
-        let minted = minted.map_err(|fault| fault.reason()).expect("token");
+        let minted = minted.map_err(|none| none.fault.reason()).expect("token");
         assert_eq!(minted.value.expose_secret(), "1000.aa");
         assert_eq!(minted.expires_in, Duration::from_secs(60));
     }
@@ -85,4 +89,51 @@ fn an_answer_that_is_not_of_the_token_server_is_a_transient_fault() {
         assert!(matches!(fault(status, body), MintFault::Passing(_)), "{status} {body}");
     }
     assert!(matches!(fault(429, "<html>"), MintFault::TooMany(_)));
+}
+
+#[test]
+fn an_answer_that_is_no_token_made_none() {
+    for (status, body, counts) in [
+        (200, "<html>", false),
+        (200, r#"{"error":"invalid_code"}"#, false),
+        (500, "", false),
+        (503, r#"{"error":"server_error"}"#, false),
+        (404, "<html>", false),
+        (400, r#"{"error":"Access Denied"}"#, true),
+        (429, "<html>", true),
+        (200, r#"{"access_token":"a b\n"}"#, true),
+    ] {
+        let none = answer(status, body).map(|_| ()).expect_err("no token");
+        assert_eq!(none.counts, counts, "{status} {body}");
+    }
+}
+
+/// Requests a token from a server that does this with its only connection. Returns true if the request counts.
+async fn counts_at(scheme: &str, serve: impl AsyncFnOnce(TcpListener)) -> bool {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut config = ZohoConfig::new("id", "secret", "refresh", "1", DataCenter::Us);
+    config.accounts_url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
+    let http = crate::client::http(&config).expect("a client");
+    let (none, ()) = tokio::join!(mint(&http, &config), serve(listener));
+    none.map(|_| ()).expect_err("no token").counts
+}
+
+#[tokio::test]
+async fn a_request_counts_if_it_left_and_its_answer_got_lost() {
+    let refused = counts_at("http", async |listener| drop(listener)).await;
+    let without_tls = counts_at("https", async |listener| {
+        let (mut connection, _) = listener.accept().await.expect("a connection");
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+    });
+    let lost = counts_at("http", async |listener| {
+        let (mut connection, _) = listener.accept().await.expect("a connection");
+        assert!(connection.read(&mut [0; 1024]).await.expect("a request") > 0);
+    });
+    let broken_off = counts_at("http", async |listener| {
+        let (mut connection, _) = listener.accept().await.expect("a connection");
+        assert!(connection.read(&mut [0; 1024]).await.expect("a request") > 0);
+        connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{").await.expect("written");
+    });
+    assert_eq!((refused, without_tls.await), (false, false));
+    assert_eq!((lost.await, broken_off.await), (true, true));
 }

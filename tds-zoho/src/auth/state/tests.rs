@@ -71,3 +71,21 @@ fn a_token_that_still_works_is_used_while_its_renewal_is_blocked() {
     assert!(matches!(state.next(now + seconds(3_400), pending), Ok(Next::Use(_))));
     assert!(matches!(state.next(now + seconds(3_600), pending), Err((MintFault::TooMany(_), _))));
 }
+
+#[test]
+fn a_token_is_missing_from_the_first_call_that_waits_until_there_is_one() {
+    let (mut state, now) = (State::default(), Instant::now());
+    assert!(!state.is_missing(now), "no call needs one yet");
+    assert!(starts(&mut state, now).is_some());
+    assert!(state.is_missing(now), "a call waits");
+    let fault = MintFault::Passing("cannot be reached".to_owned());
+    state.finish(Err((fault.clone(), seconds(1))), now).expect_err("fault");
+    for later in [0, 1, 60] {
+        assert!(state.is_missing(now + seconds(later)), "also when the pause is over: {later}");
+    }
+    state.finish(token(1, now, 3_300, 3_600), now + seconds(60)).expect("token");
+    assert!(!state.is_missing(now + seconds(61)));
+    state.finish(Err((fault, seconds(1))), now + seconds(3_300)).expect_err("fault");
+    assert!(!state.is_missing(now + seconds(3_400)), "the old one still works");
+    assert!(state.is_missing(now + seconds(3_600)));
+}
