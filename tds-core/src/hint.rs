@@ -17,6 +17,9 @@ pub enum Hint {
     AcceptShortList(RunId),
     /// The role of the database connection can be granted the privilege that it lacks.
     GrantPrivilege,
+    /// The database is read-only: the connection can be led to a server that accepts writes, or this one can accept
+    /// them again.
+    AcceptWrites,
     /// One of these settings can be corrected. The names are those of fields in the configuration of an adapter, such
     /// as `refresh_token`.
     Settings(&'static [&'static str]),
@@ -38,6 +41,9 @@ impl fmt::Display for Hint {
                 )
             }
             Self::GrantPrivilege => formatter.write_str("grant the role this privilege"),
+            Self::AcceptWrites => formatter.write_str(
+                "the server is a standby, or default_transaction_read_only is on: let it accept writes",
+            ),
             Self::Settings(fields) => write!(formatter, "see {} in the configuration", fields.join(", ")),
         }
     }

@@ -9,6 +9,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use support::{claim, event, eventually, item, work};
 use tds_core::{
     error::ErrorKind,
+    hint::Hint,
     inbox::Inbox as _,
     queue::{ClaimRequest, Queue as _, QueueOperator as _, WorkerId},
 };
@@ -203,6 +204,10 @@ async fn a_read_only_database_is_not_healthy() {
     let database = database_of(test.url(), 4).await;
     let error = database.ping().await.expect_err("read-only");
     assert!(error.to_string().contains("read-only"), "{error}");
+    assert_eq!(error.hint(), Some(&Hint::AcceptWrites));
+    let store = PgStore::new(database_of(test.url(), 4).await, StoreSettings::default());
+    let error = store.accept(event("refused", work(1, "1"))).await.expect_err("read-only");
+    assert_eq!(error.hint(), Some(&Hint::AcceptWrites), "{error}");
     let reset = "DO $$ BEGIN
       EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
     sqlx::raw_sql(reset).execute(&mut other).await.expect("reset");

@@ -2,6 +2,10 @@
 
 use tds_core::hint::Hint;
 
+/// What is wrong with a database that is read-only, and what to do.
+pub(crate) const READ_ONLY: &str = "the server is a standby, or default_transaction_read_only is on: let it accept \
+                                    writes, or connect to the server that does";
+
 /// Puts a hint into words: the command to run or the variable to change.
 pub(crate) fn command(hint: &Hint) -> String {
     match hint {
@@ -12,6 +16,7 @@ pub(crate) fn command(hint: &Hint) -> String {
             "if the source really has so few records, `tds-server runs resume {run}` continues and accepts the list"
         ),
         Hint::GrantPrivilege => "`tds-server check` says how to grant it".to_owned(),
+        Hint::AcceptWrites => READ_ONLY.to_owned(),
         Hint::Settings(fields) => {
             let variables: Vec<&str> = fields.iter().map(|field| variable(field)).collect();
             let how = match variables.contains(&"ZOHO_REFRESH_TOKEN") {
@@ -90,6 +95,7 @@ mod tests {
             (Hint::ConfirmDeletions(RunId(31)), "tds-server runs confirm-deletions 31"),
             (Hint::AcceptShortList(RunId(12)), "tds-server runs resume 12"),
             (Hint::GrantPrivilege, "tds-server check"),
+            (Hint::AcceptWrites, "default_transaction_read_only"),
             (Hint::Settings(&["max_connections"]), "TDS_DB_CONNECTIONS"),
             (Hint::Settings(&["data_dir"]), "TDS_DATA_DIR"),
             (Hint::Settings(&["readers"]), "TDS_ERP_READERS"),

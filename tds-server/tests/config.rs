@@ -89,6 +89,7 @@ fn every_wrong_value_is_refused_by_name() {
         ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:varchar"),
         ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:text,products.cf_shelf:date"),
         ("RUST_LOG", "tds=loud"),
+        ("RUST_LOG", "inof"),
         ("TDS_LOG_FORMAT", "xml"),
         ("DATABASE_URL", "mysql://user:password-canary@host/name"),
         ("DATABASE_URL", "password-canary"),
@@ -113,6 +114,18 @@ fn all_errors_are_reported_at_once() {
         assert!(names.contains(&variable.to_owned()), "{names:?}");
     }
     assert!(names.contains(&"TDS_WORKERS".to_owned()) && names.len() == 5, "{names:?}");
+}
+
+#[test]
+fn a_file_is_named_that_is_not_read_because_its_variable_is_no_secret() {
+    for (variable, file) in
+        [("ZOHO_CLIENT_ID", "ZOHO_CLIENT_ID_FILE"), ("ZOHO_ORGANIZATION_ID", "ZOHO_ORGANIZATION_ID_FILE")]
+    {
+        let error = read(Need::Sync, &[(variable, ""), (file, "/x")]).expect_err(variable).to_string();
+        let expected =
+            format!("{variable}: found nothing ({file} is not read: only secrets come from files)");
+        assert!(error.starts_with(&expected) && error.lines().count() == 1, "{error}");
+    }
 }
 
 #[test]

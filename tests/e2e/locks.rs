@@ -152,6 +152,18 @@ async fn webhooks_are_stored_as_soon_as_the_database_takes_writes_again() {
         assert_eq!(send(&shop, id, "refused", 1).await, StatusCode::SERVICE_UNAVAILABLE);
         shop.get("/api/zoho/sync/stats").await;
     }
+    let (status, problem) = shop.post("/api/zoho/sync/queue/retry", json!({"status": "dead_letter"})).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("is read-only")), "{problem}");
+    let began = Instant::now();
+    loop {
+        let (status, problem) = shop.get("/readyz").await;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        if status == StatusCode::SERVICE_UNAVAILABLE && detail.contains("database: is read-only") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{status}: {problem}");
+    }
     let reset = "DO $$ BEGIN
       EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
     sqlx::raw_sql(reset).execute(&mut admin).await.expect("reset");

@@ -11,7 +11,10 @@ use sqlx::{
     Describe, Execute, Executor, Postgres, Row as _, SqlStr,
     postgres::{PgConnectOptions, PgRow, PgStatement, PgTypeInfo},
 };
-use tds_core::error::{Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    hint::Hint,
+};
 
 use super::{
     config::{Address, DatabaseConfig, Shares, URL},
@@ -255,9 +258,10 @@ impl Database {
         let read_only = tokio::time::timeout(PING, asking).await;
         let read_only = read_only.unwrap_or_else(|_| Err(silent(PING)));
         if read_only.doing("checking whether the database answers")? {
-            return Err(Error::unavailable(
-                "the database is read-only, as a standby is; nothing can be stored until it accepts writes again",
-            ));
+            let error = Error::unavailable(
+                "the database is read-only; nothing can be stored until it accepts writes again",
+            );
+            return Err(error.with_hint(Hint::AcceptWrites));
         }
         Ok(began.elapsed())
     }

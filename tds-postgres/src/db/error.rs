@@ -19,7 +19,11 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     match of_postgres(&error) {
         Some(cause) => {
             let error = Error::new(kind, retry, format!("{doing}: {}", in_words(cause)));
-            if cause.code() == "42501" { error.with_hint(Hint::GrantPrivilege) } else { error }
+            match cause.code() {
+                "42501" => error.with_hint(Hint::GrantPrivilege),
+                "25006" => error.with_hint(Hint::AcceptWrites),
+                _ => error,
+            }
         }
         None if matches!(error, sqlx::Error::PoolTimedOut) => {
             let message = format!("{doing}: no connection of this process became free in time");

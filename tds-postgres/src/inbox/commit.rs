@@ -290,7 +290,7 @@ fn in_time(batch: Vec<Request>, text: &str) -> Vec<Request> {
 fn refuse(batch: Vec<Request>, cause: &Error) {
     tracing::warn!(error = %cause.chain(), events = batch.len(), "events were not committed");
     for request in batch {
-        answer(request, Err(Error::unavailable(cause.chain())));
+        answer(request, Err(Error::unavailable("the event was not committed").with_source(cause.clone())));
     }
 }
 

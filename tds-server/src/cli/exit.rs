@@ -38,6 +38,14 @@ impl Failure {
         }
     }
 
+    /// Returns the failure of a list. The cursor is the only value that a list cannot check before it asks the store.
+    pub(crate) fn of_list(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Invalid => Self::usage(format!("--cursor: {error}")),
+            _ => error.into(),
+        }
+    }
+
     /// Creates a failure with this reason.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())

@@ -29,11 +29,16 @@ const LONGEST: usize = 200;
 )]
 pub(crate) struct HealthcheckArgs {
     /// Base URL of the server [default: the address in TDS_BIND, or http://127.0.0.1:8000]
-    #[arg(long, value_name = "BASE")]
+    #[arg(long, value_name = "BASE", value_parser = base)]
     url: Option<Url>,
     /// Longest time to wait for the answer
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
     timeout: Duration,
+}
+
+fn base(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or("accepted: a URL such as http://127.0.0.1:8000 or https://tds.example.com")
 }
 
 fn duration(text: &str) -> Result<Duration, &'static str> {

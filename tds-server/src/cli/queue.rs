@@ -127,7 +127,8 @@ impl QueueArgs {
         let items = &store.items;
         match self.action {
             QueueAction::List { filter, limit, cursor, json, .. } => {
-                let page = items.list(&filter.items(Vec::new()), limit.into(), cursor.as_deref()).await?;
+                let page = items.list(&filter.items(Vec::new()), limit.into(), cursor.as_deref()).await;
+                let page = page.map_err(Failure::of_list)?;
                 output::page::<_, dto::ItemPage>(page, json, COLUMNS, &store.place)
             }
             QueueAction::Show { id, json, .. } => {
@@ -176,6 +177,9 @@ impl ChangeArgs {
             Change::Retry => "retry (made due now)",
             Change::Discard => "discarded for good",
         };
+        for &id in &self.ids {
+            items.find(id).await?;
+        }
         let filter = self.filter.items(self.ids);
         if !self.yes {
             let count = items.count(change, &filter).await?;

@@ -7,7 +7,7 @@ use tds_core::{
 };
 
 use super::{
-    exit::CommandResult,
+    exit::{CommandResult, Failure},
     output::{self, Column},
     parse,
     settings::{DATABASE, flags},
@@ -72,7 +72,8 @@ impl RunsArgs {
         match self.action {
             RunsAction::List { entity, status, limit, cursor, json, .. } => {
                 let filter = RunFilter { entity, status, run_type: None };
-                let page = runs.list(&filter, limit.into(), cursor.as_deref()).await?;
+                let page = runs.list(&filter, limit.into(), cursor.as_deref()).await;
+                let page = page.map_err(Failure::of_list)?;
                 output::page::<_, dto::RunList>(page, json, COLUMNS, &store.place)
             }
             RunsAction::Show(one) => one.print(runs.find(one.id).await?),

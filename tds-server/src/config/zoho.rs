@@ -87,13 +87,19 @@ pub(super) fn unique_field(reader: &mut Reader<'_>) -> String {
 /// Returns the value. A missing value that the command needs adds an error.
 fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T>, needed: bool) -> T {
     value.unwrap_or_else(|| {
+        let file_variable = format!("{variable}_FILE");
+        let (has_file, is_secret) = (reader.text(&file_variable).is_some(), SECRETS.contains(&variable));
         // A value that is present and wrong has already been reported.
-        if needed && reader.text(variable).is_none() && reader.text(&format!("{variable}_FILE")).is_none() {
+        if needed && reader.text(variable).is_none() && !(has_file && is_secret) {
+            let found = match has_file {
+                true => format!("nothing ({file_variable} is not read: only secrets come from files)"),
+                false => "nothing".to_owned(),
+            };
             let accepted = match variable {
                 "ZOHO_ORGANIZATION_ID" => "the id of the organization (digits), from the settings of Zoho",
                 _ => "the value from Zoho's API console (api-console.zoho.com)",
             };
-            reader.error(variable, "nothing", accepted);
+            reader.error(variable, found, accepted);
         }
         T::default()
     })

@@ -6,11 +6,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use tds_core::error::ErrorKind;
+use tds_core::{error::ErrorKind, hint::Hint};
 
 use crate::{
     app::refusal::{Refusal, blanked, names, not_writable, unknown_field},
-    hint::command,
+    hint::{READ_ONLY, command},
     http::dto::ProblemDocument,
 };
 
@@ -232,7 +232,12 @@ impl From<tds_core::error::Error> for Problem {
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable => {
                 tracing::warn!(error = %error.explain(command), "not available");
-                Self::unavailable("The database cannot be reached; try again.")
+                match error.hint() {
+                    Some(Hint::AcceptWrites) => {
+                        Self::unavailable(format!("The database is read-only; {READ_ONLY}."))
+                    }
+                    _ => Self::unavailable("The database cannot be reached; try again."),
+                }
             }
             ErrorKind::Locked => {
                 tracing::warn!(error = %error.explain(command), "locked");

@@ -95,6 +95,8 @@ async fn healthcheck_reads_nothing_but_the_address() {
     assert!(ended.status == 2 && ended.stderr.contains("TDS_BIND: found \"here\""), "{}", ended.stderr);
     let ended = program.run(&["healthcheck", "--url", "http://127.0.0.1:1", "--timeout", "now"]).await;
     assert!(ended.status == 2 && ended.stderr.contains("duration"), "{}", ended.stderr);
+    let ended = program.run(&["healthcheck", "--url", "ftp://x"]).await;
+    assert!(ended.status == 2 && ended.stderr.contains("http://127.0.0.1:8000"), "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ async fn a_missing_item_event_or_run_is_a_failure() {
         let ended = program.run(&arguments).await;
         assert_eq!(ended.status, 1, "{arguments:?}: {}", ended.stderr);
     }
+    for verb in ["retry", "discard"] {
+        let ended = program.run(&["queue", verb, "999999", "--yes"]).await;
+        assert!(ended.status == 1 && ended.stderr.contains("no queue item 999999"), "{}", ended.stderr);
+    }
+    for list in ["queue", "runs"] {
+        let ended = program.run(&[list, "list", "--cursor", "x"]).await;
+        assert!(ended.status == 2 && ended.stderr.contains("--cursor: "), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

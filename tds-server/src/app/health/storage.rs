@@ -6,10 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tds_core::hint::Hint;
 use tds_postgres::{Database, SchemaStatus, SchemaVerdict};
 
 use super::{ComponentHealth, HealthStatus, Probe};
-use crate::hint::command;
+use crate::hint::{READ_ONLY, command};
 
 /// Checks whether the database answers.
 pub(crate) struct DatabaseProbe(pub(crate) Database);
@@ -28,6 +29,10 @@ impl Probe for DatabaseProbe {
         match self.0.ping().await {
             Ok(took) => {
                 ComponentHealth::healthy(format!("answers in {:.1} ms", took.as_secs_f64() * 1_000.0))
+            }
+            Err(error) if error.hint() == Some(&Hint::AcceptWrites) => {
+                tracing::warn!(error = %error.explain(command), "the database is read-only");
+                ComponentHealth::unhealthy(format!("is read-only; {READ_ONLY}"))
             }
             Err(error) => {
                 tracing::warn!(error = %error.explain(command), "the database does not answer");
