@@ -104,20 +104,24 @@ async fn findings(program: &Program, status: i32) -> Vec<String> {
     findings.iter().map(|one| one["kind"].as_str().expect("text").to_owned()).collect()
 }
 
-/// Clicks what a command printed, in Books. The rows are `name … module … URL …` and `name … module …; webhook …`.
+/// Clicks what a command printed. The rows are `name … module … URL …` and `name … module …; webhook …`.
 fn click(zoho: &FakeZoho, printed: &str) {
-    let mut ids = std::collections::HashMap::new();
-    for row in printed.lines().filter_map(|line| line.trim().strip_prefix("name ")) {
+    let (mut ids, mut api) = (std::collections::HashMap::new(), Api::Books);
+    for line in printed.lines() {
+        for (product, its) in [("In Zoho Books:", Api::Books), ("In Zoho Inventory:", Api::Inventory)] {
+            api = if line.contains(product) { its } else { api };
+        }
+        let Some(row) = line.trim().strip_prefix("name ") else { continue };
         let Some((name, rest)) = row.split_once(" module ") else { continue };
         let (name, (module, rest)) = (name.trim(), rest.split_once(' ').expect("a module"));
         if let Some((_, url)) = rest.split_once("URL ") {
             let webhook = json!({"webhook_name": name, "entity": module, "url": url, "secret": SECRET, "method": "POST"});
-            ids.insert(name.to_owned(), zoho.enter_registered(Api::Books, webhook));
+            ids.insert(name.to_owned(), zoho.enter_registered(api, webhook));
         } else if let Some(id) = rest.split_once("; webhook ").and_then(|(_, webhook)| ids.get(webhook)) {
             let kind = if rest.contains("deleted;") { "delete" } else { "add_edit" };
             let action = json!([{"action_type": "webhook", "action_id": id}]);
             let rule = json!({"workflow_name": name, "entity": module, "rule_type": kind, "instant_actions": action});
-            zoho.enter_registered(Api::Books, rule);
+            zoho.enter_registered(api, rule);
         }
     }
 }
