@@ -1,5 +1,6 @@
 //! Redacts what was stored before a column was hidden.
 
+mod again;
 mod stored;
 
 use sqlx::Row as _;
@@ -8,6 +9,7 @@ use tds_core::{
     privacy::{RedactedTable, Redaction},
     record::EntityType,
 };
+use time::OffsetDateTime;
 
 pub(crate) use self::stored::{STORED, Stored};
 
@@ -32,8 +34,9 @@ UPDATE tds_verifications AS v SET money = (
 ";
 
 impl Database {
-    /// Redacts the stored data, if it was last redacted by other rules. Returns the number of changed rows. Nothing is
-    /// done while nothing is hidden: values that were removed come back only with a sync.
+    /// Redacts the stored data, if it was last redacted by other rules, or if a process with an older configuration stored
+    /// hidden values since then. Returns the number of changed rows. Nothing is done while nothing is hidden: values that
+    /// were removed come back only with a sync.
     ///
     /// The rows are changed in batches, beside a running server. If a process is stopped in between, the next one begins
     /// again. Several processes may redact at the same time.
@@ -43,15 +46,26 @@ impl Database {
     pub async fn redact(&self, redaction: &dyn Redaction) -> Result<u64> {
         let doing = "redacting stored data";
         let rules = redaction.rules();
-        let known: Option<String> =
-            sqlx::query_scalar("SELECT rules FROM tds_redaction").fetch_optional(self).await.doing(doing)?;
-        if known.as_deref() == Some(&rules) {
-            return Ok(0);
-        }
-        if let Some(before) = known.filter(|known| !known.is_empty()) {
+        let known = "SELECT COALESCE(r.rules, ''), COALESCE(r.changed_at, 'epoch'), clock_timestamp()
+          FROM (SELECT) AS one LEFT JOIN tds_redaction AS r ON true";
+        let (known, since, now): (String, OffsetDateTime, OffsetDateTime) =
+            sqlx::query_as(known).fetch_one(self).await.doing(doing)?;
+        if known == rules {
+            if rules.is_empty() {
+                return Ok(0);
+            }
+            if !self.is_stored_again(redaction, since).await.doing(doing)? {
+                self.keep_rules(&rules, now).await.doing(doing)?;
+                return Ok(0);
+            }
+            tracing::warn!(
+                rules,
+                "values of hidden columns are stored again: a process ran with an older configuration; they are removed"
+            );
+        } else if !known.is_empty() {
             // A process with another configuration by mistake would store what the others hide.
             tracing::warn!(
-                before,
+                before = known,
                 now = rules,
                 "this process hides other columns than the one that started before it"
             );
@@ -67,10 +81,15 @@ impl Database {
             changed += self.redact_bodies(redaction).await.doing(doing)?;
             changed += sqlx::query(EXAMPLES).execute(self).await.doing(doing)?.rows_affected();
         }
-        let store = "INSERT INTO tds_redaction (rules) VALUES ($1)
-          ON CONFLICT (id) DO UPDATE SET rules = excluded.rules, changed_at = clock_timestamp()";
-        sqlx::query(store).bind(rules).execute(self).await.doing(doing)?;
+        self.keep_rules(&rules, now).await.doing(doing)?;
         Ok(changed)
+    }
+
+    /// Stores by which rules the stored data is redacted, and since when nobody looked for what was stored otherwise.
+    async fn keep_rules(&self, rules: &str, at: OffsetDateTime) -> Result<(), sqlx::Error> {
+        let store = "INSERT INTO tds_redaction (rules, changed_at) VALUES ($1, $2)
+          ON CONFLICT (id) DO UPDATE SET rules = excluded.rules, changed_at = excluded.changed_at";
+        sqlx::query(store).bind(rules).bind(at).execute(self).await.map(drop)
     }
 
     /// Redacts the rows of a table of the mirror.

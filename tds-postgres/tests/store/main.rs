@@ -13,6 +13,7 @@ mod measures;
 mod operators;
 mod pitfalls;
 mod races;
+mod redaction;
 mod scripts;
 mod signals;
 mod throughput;
