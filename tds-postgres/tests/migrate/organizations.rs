@@ -120,10 +120,11 @@ async fn values_are_removed_by_the_columns_of_their_own_mirror() {
     let only = beside(&test).await;
     let customers = format!("\"{MIRROR}\".customers");
     test.execute(format!(
-        "ALTER TABLE {customers} ADD COLUMN of_the_shop text;
-         INSERT INTO \"{ENGINE}\".tds_sync_records (entity_type, zoho_id) VALUES ('customers', '1'), ('customers', '2');
+        "BEGIN; SET LOCAL tds.origin = 'remote'; ALTER TABLE {customers} ADD COLUMN of_the_shop text;
+         INSERT INTO \"{ENGINE}\".tds_sync_records (entity_type, zoho_id, pushed, observed_began, observed_ended)
+           SELECT 'customers', i::text, false, now(), now() FROM generate_series(1, 2) AS i;
          INSERT INTO {customers} (zoho_id, name, phone, of_the_shop) VALUES ('1', 'Graz', '7', 'x'), ('2', 'Linz', '8', 'y');
-         INSERT INTO \"{MIRROR}\".invoices (zoho_id, number, customer_zoho_id, customer_name) VALUES ('3', 'INV-1', '1', 'Graz')"
+         INSERT INTO \"{MIRROR}\".invoices (zoho_id, number, customer_zoho_id, customer_name) VALUES ('3', 'INV-1', '1', 'Graz'); COMMIT"
     ))
     .await;
     let phone = ColumnRedaction::default().head(CUSTOMERS, "customers", "phone");
