@@ -7,7 +7,11 @@ pub(crate) mod entity;
 pub(crate) mod hash;
 mod moves;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -191,6 +195,10 @@ pub struct Record {
     pub children: BTreeMap<String, Vec<Fields>>,
     /// The records whose derived values follow this record. `None` says nothing: a list row shows no lines.
     pub moves: Option<Moves>,
+    /// The columns and child tables that show less than the source has, because hidden values were taken out of them. The
+    /// source would lose those values if it got such a column as it is shown. It is known of reads only: a stored payload
+    /// does not show what is not in it.
+    pub cut: BTreeSet<String>,
     /// The record's JSON as the source sent it.
     pub raw: Payload,
 }
@@ -206,6 +214,7 @@ impl Record {
         for (table, rows) in other.children {
             self.children.entry(table).or_insert(rows);
         }
+        self.cut.extend(other.cut);
         self.version = self.version.or(other.version);
         self.moves = self.moves.take().or(other.moves);
     }

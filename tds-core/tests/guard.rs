@@ -4,7 +4,10 @@
 //! Observations of the source arrive late, twice and in any order. If the guard asks for another read of the record,
 //! the test reads the record at once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -64,6 +67,7 @@ fn record(content: u8, changed: i64) -> Record {
         volatile: Fields::new(),
         children: BTreeMap::new(),
         moves: None,
+        cut: BTreeSet::new(),
         raw: Payload::new("{}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the changes that a read makes to the sync state of its record, and of the sets whose shrinking is
 //! suspicious.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use tds_core::{
@@ -28,6 +28,7 @@ fn record(version: i64) -> Record {
         volatile: Fields::new(),
         children: BTreeMap::new(),
         moves: None,
+        cut: BTreeSet::new(),
         raw: Payload::new("{}"),
     }
 }

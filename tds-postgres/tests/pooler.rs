@@ -221,6 +221,7 @@ fn read(entity: &EntityType, n: i32) -> Read {
         volatile: Fields::new(),
         children: std::collections::BTreeMap::new(),
         moves: None,
+        cut: std::collections::BTreeSet::new(),
         raw: Payload::new("{}"),
     };
     let observed = Observed::Push(time::OffsetDateTime::UNIX_EPOCH);

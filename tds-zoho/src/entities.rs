@@ -50,6 +50,7 @@ pub(crate) mod contacts;
 pub(crate) mod credit_notes;
 pub(crate) mod currencies;
 pub(crate) mod customer_payments;
+mod cut;
 mod descriptor;
 #[cfg(test)]
 mod documented;
@@ -106,7 +107,7 @@ pub use self::{
     module::Module,
     moves::{CUSTOMER, LINE_STOCK, Moved, VENDOR},
 };
-pub(crate) use self::{descriptor::PER_PAGE, known_keys::KnownKeys, modules::Modules};
+pub(crate) use self::{descriptor::PER_PAGE, hiding::has_hash, known_keys::KnownKeys, modules::Modules};
 pub use crate::{
     answer::Api,
     reading::{Column, columns, row},

@@ -50,6 +50,7 @@ mod stock;
 mod update;
 mod value;
 mod vendor_payments;
+mod withheld;
 mod writable;
 mod writer;
 

@@ -37,6 +37,9 @@ const QUIET: [(&str, &str); 7] = [
     ("ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
 ];
 const WAITING: &str = "tds_sync_queue WHERE status IN ('pending', 'processing')";
+/// Local changes that wait for their push. A push that fails ends as a dead letter.
+const UNDECIDED: &str = "tds_outbox WHERE status IN ('pending', 'conflict') AND NOT EXISTS (
+    SELECT FROM tds_queue_live WHERE direction = 'outbound' AND status = 'dead_letter')";
 const OPEN: &str = "tds_inbox_events WHERE status IN ('pending', 'processing')";
 
 struct World {
@@ -163,6 +166,19 @@ async fn nothing_that_is_hidden_or_erased_is_in_a_dump_of_the_database_or_in_the
     let server = Process::start(&world.zoho, &world.database, &more).await;
     hidden(&world, &server, &contact, &invoice).await;
     pushed(&world, &server, &id).await;
+    kept_in_zoho(&world, &server, &contact, &invoice).await;
+    server.kill().await;
+    for text in HIDDEN {
+        assert_eq!(server.said(text), Vec::<String>::new());
+    }
+
+    // Invoices with a hidden part in their lines are not pushed, and so are never in conflict.
+    calls_of_the_dead_are_over(&world.zoho, &world.database).await;
+    let of_contacts: Vec<&str> = HIDE.split(',').filter(|rule| rule.starts_with("customers.")).collect();
+    let of_contacts = of_contacts.join(",");
+    let mut more = QUIET.to_vec();
+    more.extend([("TDS_HIDE_COLUMNS", of_contacts.as_str()), ("RUST_LOG", "debug")]);
+    let server = Process::start(&world.zoho, &world.database, &more).await;
     erased::erased(&world, &server, &contact, &invoice, &event).await;
     server.kill().await;
     for text in HIDDEN.into_iter().chain(PERSON) {
@@ -227,6 +243,61 @@ async fn hidden(world: &World, server: &Process, contact: &Value, invoice: &Valu
     let path = format!("/api/zoho/webhooks/inbox/{}/replay", kept["inbox_event_id"]);
     assert_eq!(server.post(&path, json!({})).await.0, 200);
     world.settled().await;
+}
+
+/// A change whose call would carry something hidden does not go to Zoho, and what goes there carries nothing of it.
+async fn kept_in_zoho(world: &World, server: &Process, contact: &Value, invoice: &Value) {
+    let known = |record: &Value, key: &str| record[key].as_str().expect("an id").to_owned();
+    let (customer, document) = (known(contact, "contact_id"), known(invoice, "invoice_id"));
+    let set = async |entity: &str, mode: &str| {
+        let mode = json!({"entity_type": entity, "mode": mode});
+        assert_eq!(server.put("/api/zoho/sync/modes", mode).await.0, 200);
+    };
+    set("customers", "bidirectional").await;
+    set("invoices", "bidirectional").await;
+    let before = (world.zoho.get(Module::CONTACTS, &customer), world.zoho.get(Module::INVOICES, &document));
+    // The change, the entity type, and what its entry says.
+    let withheld = [
+        (format!("UPDATE erp.customers SET mobile = '777' WHERE zoho_id = '{customer}'"), "mobile"),
+        (format!("UPDATE erp.customers SET first_name = 'Sara' WHERE zoho_id = '{customer}'"), "first_name"),
+        (format!("UPDATE erp.invoices SET terms = 'tt' WHERE zoho_id = '{document}'"), "terms"),
+        (
+            format!("UPDATE erp.invoice_lines SET quantity = 3 WHERE document_zoho_id = '{document}'"),
+            "invoice_lines",
+        ),
+    ];
+    for (sql, name) in withheld {
+        world.database.execute(sql.as_str()).await;
+        until_count(&world.database, UNDECIDED, 0).await;
+        let id = world.text("SELECT max(id)::text FROM tds_outbox").await.expect("an id");
+        let (_, shown) = server.command(&["outbox", "show", &id]).await;
+        assert!(shown.contains(&format!("the values are hidden: {name}")), "{sql}: {shown}");
+        assert!(shown.contains("unchanged"), "{sql}: {shown}");
+        world.settled().await;
+    }
+    let after = (world.zoho.get(Module::CONTACTS, &customer), world.zoho.get(Module::INVOICES, &document));
+    assert_eq!(after, before, "Zoho has lost nothing");
+    let rows = "SELECT string_agg(quantity::text, ' ' ORDER BY position) FROM erp.invoice_lines";
+    assert!(world.text(rows).await.is_some_and(|rows| !rows.contains('3')), "the lines are Zoho's again");
+    // What needs nothing of it goes there.
+    let sql = format!("UPDATE erp.customers SET notes = 'here' WHERE zoho_id = '{customer}'");
+    world.database.execute(sql.as_str()).await;
+    until("the notes are there", async || {
+        world.zoho.get(Module::CONTACTS, &customer).is_some_and(|contact| contact["notes"] == "here")
+    })
+    .await;
+    until_count(&world.database, UNDECIDED, 0).await;
+    world.settled().await;
+    let now = world.zoho.get(Module::CONTACTS, &customer).expect("the contact");
+    assert_eq!(
+        (&now["email"], &now["contact_persons"]),
+        (&json!(EMAIL), &before.0.expect("the contact")["contact_persons"])
+    );
+    let dead = "SELECT count(*)::text FROM tds_queue_live WHERE direction = 'outbound'";
+    assert_eq!(world.text(dead).await.as_deref(), Some("0"), "no dead letter");
+    assert_eq!(world.found(&HIDDEN).await, Vec::<&str>::new());
+    set("customers", "zoho_primary").await;
+    set("invoices", "zoho_primary").await;
 }
 
 /// A local change of a hidden column does not go to Zoho, and its entry says so.

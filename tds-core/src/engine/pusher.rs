@@ -61,8 +61,10 @@ struct Pushing<'a> {
     handler: &'a PushHandler,
     push: &'a Push,
     item: &'a Claimed,
-    /// The columns of the record with values that the source does not get.
+    /// The columns and child tables of the record with values that the source does not get.
     withheld: BTreeSet<String>,
+    /// The columns and child tables that the source shows without their hidden values.
+    cut: BTreeSet<String>,
 }
 
 /// What was updated.
@@ -91,15 +93,13 @@ impl EntityHandler for PushHandler {
         let Some(mut push) = self.outbox.load(self.writer.schema(), local_id).await? else {
             return Ok(Handled::Done(Outcome::Unchanged));
         };
-        let filled = |record: &LocalRecord| -> BTreeSet<String> {
-            let columns = record.fields.iter().filter(|(_, value)| !value.is_null());
-            columns.map(|(column, _)| column.clone()).collect()
-        };
-        let before = push.record.as_ref().map(filled).unwrap_or_default();
-        push.record = push.record.map(|record| self.writer.visible(record));
-        let visible = push.record.as_ref().map(filled).unwrap_or_default();
-        let withheld = before.difference(&visible).cloned().collect();
-        Pushing { handler: self, push: &push, item, withheld }.run().await
+        let mut withheld = BTreeSet::new();
+        if let Some(record) = push.record.take() {
+            let visible = self.writer.visible(record.clone());
+            withheld = withheld_from(&record, &visible);
+            push.record = Some(visible);
+        }
+        Pushing { handler: self, push: &push, item, withheld, cut: BTreeSet::new() }.run().await
     }
 }
 
@@ -188,7 +188,7 @@ impl Pushing<'_> {
         };
         outbox.linked(self.push, &written.id).await?;
         let mut settlement = Settlement::new(Settled::Pushed);
-        settlement.note = self.hidden();
+        settlement.note = not_written(&self.withheld);
         settlement.differences = self.all_fields(record);
         self.finish((record, None), written, settlement).await
     }
@@ -293,18 +293,24 @@ impl Pushing<'_> {
     }
 
     fn is_writable(&self, column: &str, exists: bool) -> bool {
-        self.handler.writer.writable(column, exists) == Writable::Yes
+        // A new record has nothing at the source that it could lose.
+        let is_kept_back = exists && self.hides(column);
+        !is_kept_back && self.handler.writer.writable(column, exists) == Writable::Yes
     }
 
-    /// Returns a note about what changed and is not written because its values are hidden.
-    fn hidden(&self) -> Option<String> {
-        let writer = &self.handler.writer;
-        let names: Vec<&str> = match &self.push.fields {
-            Some(fields) => fields.iter().filter(|name| writer.hides(name)).map(String::as_str).collect(),
-            None => self.withheld.iter().map(String::as_str).collect(),
+    fn hides(&self, column: &str) -> bool {
+        self.handler.writer.hides(column, &self.cut)
+    }
+
+    /// Returns a note about what changed in a record that exists, and is not written because values are hidden. `taken`:
+    /// what comes from the source, for a push that may be about any column.
+    fn hidden(&self, taken: &BTreeSet<String>) -> Option<String> {
+        let is_hidden = |name: &&String| self.hides(name) || self.withheld.contains(*name);
+        let names = match &self.push.fields {
+            Some(fields) => fields.iter().filter(is_hidden).cloned().collect(),
+            None => &self.withheld | &taken.iter().filter(|name| self.hides(name)).cloned().collect(),
         };
-        (!names.is_empty())
-            .then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
+        not_written(&names)
     }
 
     /// Returns the columns and child tables that changed and that the source does not take, with the reasons. Hidden ones
@@ -314,8 +320,29 @@ impl Pushing<'_> {
             Writable::Yes => None,
             Writable::No(reason) => Some(format!("{column} cannot be written: {reason}")),
         };
-        columns.iter().filter(|column| !self.handler.writer.hides(column)).filter_map(reason).collect()
+        columns.iter().filter(|column| !self.hides(column)).filter_map(reason).collect()
     }
+}
+
+/// Returns a note about columns and child tables that are not written because values are hidden.
+fn not_written(names: &BTreeSet<String>) -> Option<String> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| format!("not written, because the values are hidden: {}", names.join(", ")))
+}
+
+/// Returns the columns and child tables whose values the source does not get as the target has them.
+fn withheld_from(record: &LocalRecord, visible: &LocalRecord) -> BTreeSet<String> {
+    let is_other =
+        |(name, value): &(&String, &Value)| !value.is_null() && visible.fields.get(*name) != Some(*value);
+    let columns = record.fields.iter().filter(is_other).map(|(name, _)| name);
+    let is_filled = |row: &Fields, visible: &Fields| {
+        row.iter().any(|(name, value)| !value.is_null() && visible.get(name) != Some(value))
+    };
+    let tables = record.children.iter().filter(|(table, rows)| {
+        let shown = visible.children.get(*table).map_or(&[][..], Vec::as_slice);
+        rows.iter().zip(shown).any(|(row, visible)| is_filled(row, visible))
+    });
+    columns.chain(tables.map(|(table, _)| table)).cloned().collect()
 }
 
 impl From<Error> for WriteError {

@@ -54,6 +54,7 @@ mod tests {
             volatile: Fields::new(),
             children: std::collections::BTreeMap::new(),
             moves: None,
+            cut: std::collections::BTreeSet::new(),
             raw: Payload::new("{}"),
         };
         let read = Read {

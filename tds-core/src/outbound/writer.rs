@@ -105,9 +105,11 @@ pub trait RemoteWriter: Send + Sync {
         record
     }
 
-    /// Returns true for a column or a child table that is not written because its values are hidden. A local change of it
-    /// is noted and never refused. The default implementation returns false.
-    fn hides(&self, _column: &str) -> bool {
+    /// Returns true for a column or a child table that is not written because values are hidden: its own, or others that
+    /// the call would have to carry and that the source would lose. A local change of it is noted and never refused.
+    /// `cut`: what the last read of the record shows without its hidden values, [`crate::record::Record::cut`]; empty if
+    /// nothing was read. The default implementation returns false.
+    fn hides(&self, _column: &str, _cut: &BTreeSet<String>) -> bool {
         false
     }
 
@@ -135,7 +137,8 @@ pub trait RemoteWriter: Send + Sync {
     /// See [`WriteError`].
     async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError>;
 
-    /// Changes these columns and child tables of a record.
+    /// Changes these columns and child tables of a record. A column that the record does not have at all keeps the value of
+    /// the source.
     ///
     /// # Errors
     /// See [`WriteError`].

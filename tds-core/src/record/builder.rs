@@ -1,6 +1,6 @@
 //! Records that a program builds itself, for sources that have no JSON text and for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ impl RecordBuilder {
             volatile: Fields::new(),
             children: BTreeMap::new(),
             moves: None,
+            cut: BTreeSet::new(),
             raw: Payload::new("{}"),
         })
     }
@@ -132,6 +133,7 @@ pub(crate) fn built(entity: &EntityType, payload: &Payload) -> Result<Record> {
         volatile,
         children,
         moves,
+        cut: BTreeSet::new(),
         raw: payload.clone(),
     })
 }

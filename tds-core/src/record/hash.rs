@@ -215,6 +215,7 @@ mod tests {
             volatile: Fields::new(),
             children: BTreeMap::new(),
             moves: None,
+            cut: std::collections::BTreeSet::new(),
             raw: Payload::new("{}"),
         }
     }

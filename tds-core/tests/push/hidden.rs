@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use tds_core::outbound::{ConflictPolicy, EntryStatus, Mode};
 
-use crate::{desk::Desk, remote::HIDDEN};
+use crate::{
+    desk::{Desk, line},
+    remote::{HIDDEN, INVOICES, LINES},
+};
 
 #[tokio::test]
 async fn a_hidden_column_is_neither_written_nor_refused_and_its_change_is_noted() {
@@ -33,4 +36,42 @@ async fn a_hidden_column_is_neither_written_nor_refused_and_its_change_is_noted(
     let differences = desk.entries().await.into_iter().flat_map(|entry| entry.differences);
     let values: Vec<Value> = differences.map(|it| json!([it.field, it.source, it.target])).collect();
     assert!(!json!(values).to_string().contains("mine"), "{values:?}");
+}
+
+#[tokio::test]
+async fn what_the_source_shows_without_a_part_is_not_written_and_comes_back() {
+    let desk = Desk::new(Mode::Bidirectional, ConflictPolicy::Manual).await;
+    let id = desk.mirrored(json!({"number": "A", "notes": "old", "terms": "net"})).await;
+    desk.remote.lines("1", &[line(Some("a"), 1)]);
+    desk.pull().await;
+    desk.calls();
+    desk.remote.state().cut = [LINES, "notes"].map(str::to_owned).into();
+    let mut ours = desk.store.local_rows(&INVOICES, id, LINES);
+    ours[0].insert("quantity".to_owned(), json!(3));
+    desk.change_lines(id, ours);
+    desk.rest().await;
+    desk.change(id, json!({"notes": "ours"}));
+    desk.rest().await;
+    assert!(desk.calls().iter().all(|call| call == "read"), "nothing is written");
+    desk.change(id, json!({"notes": "ours", "terms": "cash"}));
+    desk.rest().await;
+    let entries = desk.entries().await;
+    let ends: Vec<_> = entries.iter().map(|it| (it.status, it.note.clone().unwrap_or_default())).collect();
+    let note = |name: &str| format!("not written, because the values are hidden: {name}");
+    assert_eq!(
+        ends,
+        [
+            (EntryStatus::Unchanged, note(LINES)),
+            (EntryStatus::Unchanged, note("notes")),
+            (EntryStatus::Pushed, note("notes"))
+        ]
+    );
+    assert_eq!((desk.here(id, "notes"), desk.here(id, "terms")), (json!("old"), json!("cash")));
+    assert_eq!(desk.store.local_rows(&INVOICES, id, LINES)[0]["quantity"], 1, "as the source has it");
+    let there = desk.remote.state();
+    assert_eq!(there.records["1"].lines[0]["quantity"], 1);
+    assert_eq!(
+        (&there.records["1"].fields["notes"], &there.records["1"].fields["terms"]),
+        (&json!("old"), &json!("cash"))
+    );
 }

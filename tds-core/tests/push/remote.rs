@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) calls: Vec<String>,
     /// The records that other records use.
     pub(crate) used: BTreeSet<String>,
+    /// What reads show without a part of it.
+    pub(crate) cut: BTreeSet<String>,
     /// What happens after an answer is lost, before anything else does.
     pub(crate) then: Option<Box<dyn FnOnce() + Send>>,
     last: u64,
@@ -116,7 +118,10 @@ impl Remote {
 
     fn read(&self, id: &str) -> Read {
         let began = self.clock.now();
-        let record = self.state().records.get(id).map(|kept| Self::record(id, kept));
+        let state = self.state();
+        let record =
+            state.records.get(id).map(|kept| Record { cut: state.cut.clone(), ..Self::record(id, kept) });
+        drop(state);
         let key = RecordKey::new(INVOICES, RecordId::new(id));
         Read::whole(key, Interval { began, ended: self.clock.now() }, record)
     }
@@ -203,12 +208,12 @@ impl RemoteWriter for Remote {
         record
     }
 
-    fn hides(&self, column: &str) -> bool {
-        column == HIDDEN
+    fn hides(&self, column: &str, cut: &BTreeSet<String>) -> bool {
+        column == HIDDEN || cut.contains(column)
     }
 
     fn writable(&self, column: &str, _: bool) -> Writable {
-        if self.hides(column) {
+        if column == HIDDEN {
             return Writable::No("it is hidden".to_owned());
         }
         if column == "total" { Writable::No("it follows from the lines".to_owned()) } else { Writable::Yes }

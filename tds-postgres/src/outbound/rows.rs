@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{Row as _, types::Json};
 use tds_core::{mirror::Child, record::Fields};
 
-use super::target::Target;
+use super::target::{ID, Target};
 use crate::{
     Tx,
     db::quote,
@@ -20,8 +20,6 @@ use crate::{
 const CURRENCY: (&str, &str) = ("currency_code", "currency_zoho_id");
 /// The order of the rows of a child table.
 const POSITION: &str = "position";
-/// The local id of a row.
-const ID: &str = "id";
 /// The column of a child table that no record has.
 const ROWS_SEEN: &str = "synced_at";
 

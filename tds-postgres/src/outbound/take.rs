@@ -7,15 +7,13 @@ use tds_core::{
     record::{Fields, same_value},
 };
 
-use super::target::Target;
+use super::target::{ID, Target};
 use crate::{
     Tx,
     db::{quote, text::storable_json},
     mirror::references,
 };
 
-/// The local id of a row.
-const ID: &str = "id";
 /// The columns that tell which rows are the same, in the order in which they are tried.
 const SAME: [&str; 5] = [ID, "line_zoho_id", "document_zoho_id", "position", "product_zoho_id"];
 

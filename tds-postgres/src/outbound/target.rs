@@ -19,6 +19,9 @@ use crate::{
 /// The columns of a head table that are no columns of records.
 const OWN: [&str; 5] = ["zoho_id", "raw", "synced_at", "deleted_at", "balance_seen_at"];
 
+/// The local id of a row.
+pub(super) const ID: &str = "id";
+
 /// The tables of an entity type.
 pub(super) struct Target {
     pub(super) head: &'static str,
@@ -99,7 +102,9 @@ impl Target {
         check(self.head, self.tables.get(self.head), &mut settlement.take.keys())?;
         for (table, rows) in &settlement.take_rows {
             let locals: Vec<String> = references::of(table).map(Reference::local).collect();
-            let mut names = rows.iter().flat_map(|row| row.keys()).filter(|name| !locals.contains(name));
+            // Rows that were merged have the local ids of the rows that they replace.
+            let is_column = |name: &&String| *name != ID && !locals.contains(name);
+            let mut names = rows.iter().flat_map(|row| row.keys()).filter(is_column);
             check(table, self.tables.get(table.as_str()), &mut names)?;
         }
         Ok(())

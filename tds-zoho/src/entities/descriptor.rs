@@ -1,6 +1,9 @@
 //! The declaration of everything that is specific to an entity type.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use tds_core::{
@@ -385,7 +388,17 @@ impl Descriptor {
         let version = if self.versioned { reading::version(record)? } else { None };
         let Draft { entity, fields, volatile, children, .. } = self.draft(&id, record, shape)?;
         let moves = (shape != Shape::List).then(|| moves::of(self.moves, record)).flatten();
-        Ok(Record { entity, id: RecordId::new(id), version, fields, volatile, children, moves, raw })
+        Ok(Record {
+            entity,
+            id: RecordId::new(id),
+            version,
+            fields,
+            volatile,
+            children,
+            moves,
+            cut: BTreeSet::new(),
+            raw,
+        })
     }
 
     /// Reads everything except the id and the version.

@@ -193,8 +193,12 @@ fn add_personal(
 ) {
     rules.deep.extend(keys.iter().map(|key| (*key, how)));
     rules.repeated.extend(keys.iter().filter(|key| REPEATED.contains(key)));
-    let around = columns(descriptor, None).map(Column::name).filter(|name| AROUND.contains(name));
-    rules.around.extend(around);
+    // A number may be repeated in any of them; a name is in the persons only.
+    let is_repeated = keys.iter().any(|key| REPEATED.contains(key));
+    let is_in_persons = contacts::PERSON.iter().any(|column| keys.contains(&column.name()));
+    let has_part =
+        |name: &&str| AROUND.contains(name) && (is_repeated || is_in_persons && *name == PERSONS.0);
+    rules.around.extend(columns(descriptor, None).map(Column::name).filter(has_part));
 }
 
 fn is_contact(descriptor: &Descriptor) -> bool {
@@ -209,7 +213,7 @@ fn personal(descriptor: &Descriptor, column: &str) -> Option<&'static [&'static 
 }
 
 /// Returns the place of a rule: the head of an entity type (`None`), or a child table with the key of its list.
-type Place = Option<(&'static str, &'static str)>;
+pub(super) type Place = Option<(&'static str, &'static str)>;
 
 fn place_of(descriptor: &'static Descriptor, name: &str) -> Option<Place> {
     if let Some(head) = descriptor.schema.head
@@ -227,7 +231,10 @@ fn places(descriptor: &'static Descriptor) -> impl Iterator<Item = &'static str>
 }
 
 /// Iterates over the columns of a head table or of a child table.
-fn columns(descriptor: &'static Descriptor, table: Place) -> impl Iterator<Item = &'static Column> {
+pub(super) fn columns(
+    descriptor: &'static Descriptor,
+    table: Place,
+) -> impl Iterator<Item = &'static Column> {
     let head = table.is_none().then(|| {
         let persons = if is_contact(descriptor) { contacts::PERSON } else { &[] };
         descriptor.columns.iter().chain(descriptor.volatile).chain(persons)

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde_json::{Map, Value};
 use tds_core::{outbound::LocalRecord, privacy::RedactedTable, record::EntityType};
 
+pub(crate) use self::hash::has_hash;
 pub(super) use self::rules::EntityRules;
 pub use self::{
     hash::HashKey,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tds_core::{
     error::{Error, ErrorKind, Result},
     queue::Lane,
-    record::{Content, Interval, Observed, Payload, Read, RecordId, RecordKey, Shape},
+    record::{Content, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape},
 };
 
 use super::{ZohoSource, page};
@@ -70,10 +70,11 @@ impl ZohoSource {
         }
         self.look_for_unknown_fields(record);
         let hidden = self.hiding.hidden(self.descriptor, record);
+        let cut = hidden.as_ref().map(|hidden| self.descriptor.cut(record, hidden)).unwrap_or_default();
         let record = hidden.as_ref().unwrap_or(record);
         let raw = Payload::of(record)?;
         let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
-        Ok(self.read(id, observed, Content::Present(Box::new(record))))
+        Ok(self.read(id, observed, Content::Present(Box::new(Record { cut, ..record }))))
     }
 
     /// Returns the read of a record that does not exist, according to Zoho.

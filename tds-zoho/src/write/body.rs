@@ -49,7 +49,9 @@ fn is_wanted(field: &Field, chosen: &Chosen<'_>, row: &Fields) -> bool {
         Stage::Create | Stage::Update(_) => chosen.has(column),
     };
     let by_reference = matches!(field.form, Form::Reference { local, .. } if named(local));
-    let is_needed = if chosen.creates() { field.required } else { field.always };
+    // A record without the column is one whose values are hidden: Zoho keeps its own.
+    let is_needed =
+        if chosen.creates() { field.required } else { field.always && row.contains_key(field.column) };
     is_in(field, chosen) && (is_needed || named(field.column) || by_reference)
 }
 

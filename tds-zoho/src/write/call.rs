@@ -1,10 +1,13 @@
 //! Calls that write.
 
 use serde_json::{Map, Value};
-use tds_core::{outbound::WriteError, record::Payload};
+use tds_core::{error::Error, outbound::WriteError, record::Payload};
 
 use super::{answer::Answer, contract::Contract};
-use crate::answer::{Api, Method};
+use crate::{
+    answer::{Api, Method},
+    entities::has_hash,
+};
 
 /// What stands for the id of a record that an earlier call of the same list creates.
 const CREATED: &str = "{id}";
@@ -93,7 +96,18 @@ impl WriteCall {
     }
 
     /// Adds a body.
+    ///
+    /// # Errors
+    /// `Refused`: the body has the hash of a hidden value. Columns with hashes are left out long before, so this is only the
+    /// last guard.
     pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self, WriteError> {
+        if let Some(key) = body.iter().find_map(|(key, value)| has_hash(value).then_some(key)) {
+            let text = format!(
+                "{key} has the hash of a value that TDS_HIDE_COLUMNS hides or has hidden, and Zoho must not get it: \
+                 enter another value"
+            );
+            return Err(WriteError::Refused(Error::invalid(text)));
+        }
         self.body = Some(Payload::of(body).map_err(WriteError::Refused)?);
         Ok(self)
     }

@@ -33,7 +33,7 @@ pub struct Contract {
     pub constants: &'static [(&'static str, &'static str)],
     /// The columns of the head table that may be written, in the order of the keys.
     pub fields: &'static [Field],
-    /// The columns that `finish` writes.
+    /// The columns that `finish` writes, all under one key: Zoho replaces them as a whole.
     pub folded: &'static [&'static str],
     /// The columns that nobody can write.
     pub read_only: &'static [ReadOnly],
@@ -116,7 +116,8 @@ pub struct Field {
     pub when: When,
     /// Zoho refuses to create a record without the value.
     pub required: bool,
-    /// Every body of an update repeats the value, because Zoho documents it as required there too.
+    /// Every body of an update repeats the value, because Zoho documents it as required there too. A record that does not
+    /// have the column at all, because its values are hidden, is updated without it, and Zoho keeps its own value.
     pub always: bool,
 }
 
@@ -227,6 +228,8 @@ pub struct Lines {
     pub required: bool,
     /// Every body of an update has the list, because Zoho documents it as required there too.
     pub always: bool,
+    /// The columns of the head table that decide the form of the list.
+    pub formed_by: &'static [&'static str],
     /// Puts the written rows in the form of the list.
     pub arrange: fn(Vec<Map<String, Value>>, &LocalRecord, &mut Findings) -> Value,
 }
@@ -241,6 +244,7 @@ impl Lines {
         ignored: &[],
         required: false,
         always: false,
+        formed_by: &[],
         arrange: arrange::flat,
     };
 }

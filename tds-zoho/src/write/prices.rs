@@ -43,6 +43,7 @@ pub(super) static PRICES: Contract = Contract {
             Field::new("discount", "pricebook_discount", Form::Text(0)),
         ],
         ignored: &["position"],
+        formed_by: &["pricing_scheme"],
         arrange: arrange::prices,
         ..Lines::ROWS
     }],

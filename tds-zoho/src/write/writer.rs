@@ -79,12 +79,13 @@ impl RemoteWriter for ZohoWriter {
         self.source.hiding().local(self.contract.entity, record)
     }
 
-    fn hides(&self, column: &str) -> bool {
-        self.source.hiding().keeps_from_source(self.contract.entity, column)
+    fn hides(&self, column: &str, cut: &BTreeSet<String>) -> bool {
+        self.contract.withholds(column, &|name| cut.contains(name) || self.is_hidden(name))
     }
 
     fn writable(&self, column: &str, exists: bool) -> Writable {
-        if self.hides(column) {
+        let is_hidden = if exists { self.hides(column, &BTreeSet::new()) } else { self.is_hidden(column) };
+        if is_hidden {
             return Writable::No(HIDDEN.to_owned());
         }
         self.contract.writable(column, exists)
@@ -92,7 +93,7 @@ impl RemoteWriter for ZohoWriter {
 
     fn check(&self, record: &LocalRecord, changed: Option<&BTreeSet<String>>) -> Result<(), WriteError> {
         match changed {
-            None => self.contract.create(record, &self.unique_field).map(drop),
+            None => self.creating(record).map(drop),
             Some(changed) => self.contract.update(record, changed, &self.unique_field).map(drop),
         }
     }
@@ -106,7 +107,7 @@ impl RemoteWriter for ZohoWriter {
     }
 
     async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
-        let mut calls = self.contract.create(record, &self.unique_field)?.into_iter().peekable();
+        let mut calls = self.creating(record)?.into_iter().peekable();
         if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. }))
             && let Some(row) = self.search_before(search, in_doubt).await?
         {
@@ -123,6 +124,11 @@ impl RemoteWriter for ZohoWriter {
     }
 
     async fn update(&self, record: &LocalRecord, changed: &BTreeSet<String>) -> Result<Written, WriteError> {
+        let cut = BTreeSet::new();
+        if let Some(column) = changed.iter().find(|column| self.hides(column, &cut)) {
+            let text = format!("{column} is not written: {HIDDEN}");
+            return Err(WriteError::Refused(Error::internal(text)));
+        }
         let calls = self.contract.update(record, changed, &self.unique_field)?;
         let id = record.remote_id.clone().unwrap_or_else(|| RecordId::new(""));
         let mut written = Written { id: id.clone(), read: None };
@@ -175,6 +181,26 @@ impl RemoteWriter for ZohoWriter {
 }
 
 impl ZohoWriter {
+    /// Returns true for a column or a child table that is hidden by the configuration, wholly or in part.
+    fn is_hidden(&self, name: &str) -> bool {
+        self.source.hiding().keeps_from_source(self.contract.entity, name)
+    }
+
+    /// Returns the calls that create a record, unless Zoho requires what is hidden.
+    fn creating(&self, record: &LocalRecord) -> Result<Vec<WriteCall>, WriteError> {
+        let has_rows = |table: &str| record.children.get(table).is_some_and(|rows| !rows.is_empty());
+        let missing = self.contract.missing_in_new(&|name| self.is_hidden(name), has_rows);
+        if missing.is_empty() {
+            return self.contract.create(record, &self.unique_field);
+        }
+        let (noun, names) = (self.contract.noun, missing.join(", "));
+        let text = format!(
+            "the {noun} cannot be created in Zoho: Zoho requires {names}, which TDS_HIDE_COLUMNS hides: enter the \
+             {noun} in Zoho"
+        );
+        Err(WriteError::Refused(Error::invalid(text)))
+    }
+
     /// Searches before a create: for what creates in doubt have sent, or for a record that has the name already. The name
     /// may have been changed since a create was sent.
     async fn search_before(

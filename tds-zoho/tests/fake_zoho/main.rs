@@ -17,6 +17,7 @@ mod webhooks;
 mod writer;
 mod writes;
 mod writes_by_contract;
+mod writes_hidden;
 mod writes_in_doubt;
 mod writes_randomly_lost;
 mod writes_refused;

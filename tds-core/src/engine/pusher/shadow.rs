@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Pushing, remove::removal};
+use super::{Pushing, not_written, remove::removal};
 use crate::{
     error::Result,
     handler::Handled,
@@ -36,7 +36,9 @@ impl Pushing<'_> {
             }
         };
         settlement.note = match checked {
-            Ok(()) => None,
+            Ok(()) if self.push.operation == Operation::Delete => None,
+            Ok(()) if self.push.link.remote_id.is_none() => not_written(&self.withheld),
+            Ok(()) => self.hidden(&BTreeSet::new()),
             Err(error @ WriteError::WaitsFor(_)) => Some(format!("the push would have waited: {error}")),
             Err(error) => Some(format!("{WOULD_BE_REFUSED}{error}")),
         };

@@ -24,10 +24,18 @@ impl Pushing<'_> {
         let Content::Present(remote) = read.content.clone() else {
             return self.gone(read).await;
         };
-        let common = self.common(record, &remote);
+        let Pushing { handler, push, item, .. } = *self;
+        let pushing =
+            Pushing { handler, push, item, withheld: self.withheld.clone(), cut: remote.cut.clone() };
+        pushing.write(record, read, &remote).await
+    }
+
+    /// Merges the record with what the source has now, and writes what the source has to get.
+    async fn write(&self, record: &LocalRecord, read: Read, remote: &Record) -> Result<Outcome, WriteError> {
+        let common = self.common(record, remote);
         let recognized = common.recognized(record);
         let record = &common.record;
-        let merge = self.merge(common.base.as_ref(), record, &remote);
+        let merge = self.merge(common.base.as_ref(), record, remote);
         let mut settlement = Settlement::new(Settled::Parked);
         settlement.conflicts.clone_from(&merge.conflicts);
         settlement.differences.clone_from(&merge.differences);
@@ -38,7 +46,8 @@ impl Pushing<'_> {
         settlement.take.clone_from(&merge.take);
         settlement.take_rows = recognized;
         settlement.take_rows.extend(merge.take_rows.clone());
-        let refused = self.refused(record, &remote);
+        let taken = settlement.take.keys().chain(settlement.take_rows.keys()).cloned().collect();
+        let refused = self.refused(record, remote);
         if merge.push.is_empty() {
             if !refused.is_empty() {
                 let text =
@@ -46,7 +55,7 @@ impl Pushing<'_> {
                 return Err(WriteError::Refused(Error::invalid(text)));
             }
             settlement.settled = Settled::Unchanged;
-            settlement.note = self.hidden();
+            settlement.note = self.hidden(&taken);
             settlement.before = common.before(&settlement);
             if self.push.mode.mode != Mode::TargetPrimary {
                 settlement.accepted = self.apply(read).await?;
@@ -55,9 +64,9 @@ impl Pushing<'_> {
             return Ok(Outcome::Unchanged);
         }
         settlement.settled = Settled::Pushed;
-        let notes: Vec<String> = refused.into_iter().chain(self.hidden()).collect();
+        let notes: Vec<String> = refused.into_iter().chain(self.hidden(&taken)).collect();
         settlement.note = (!notes.is_empty()).then(|| notes.join("; "));
-        let merged = merged(record, &remote, &merge);
+        let merged = merged(record, remote, &merge);
         // What comes from the source is no change of the target, although it is sent as well.
         let sent = Sent::of(record, Some(&merge.push));
         let conflicts = std::mem::take(&mut settlement.conflicts);
@@ -153,12 +162,14 @@ impl Pushing<'_> {
     }
 }
 
-/// Returns the record to write: the target's, with what comes from the source.
+/// Returns the record to write: the target's, with what comes from the source. Nobody here knows the value of a column that
+/// the source shows without a part of it.
 fn merged(record: &LocalRecord, remote: &Record, merge: &Merge) -> LocalRecord {
     let mut merged = record.clone();
     merged.fields.extend(merge.take.clone());
     merged.children.extend(merge.take_rows.clone());
     merged.children.extend(merge.push_rows.clone());
+    merged.fields.retain(|column, _| !remote.cut.contains(column));
     merged.remote_status = remote.fields.get("status").and_then(Value::as_str).map(str::to_owned);
     merged
 }

@@ -135,7 +135,14 @@ impl Table<'_> {
         let (mut remote_row, mut local_row) = (ours.clone(), ours.clone());
         for (column, source) in theirs {
             remote_row.insert(column.clone(), source.clone());
-            let Some(target) = ours.get(column).filter(|_| column != POSITION) else { continue };
+            if column == POSITION {
+                continue;
+            }
+            let Some(target) = ours.get(column) else {
+                // Nothing is known of the target's value, so a row that is written anew has the source's.
+                local_row.insert(column.clone(), source.clone());
+                continue;
+            };
             // A row that is not in the base is new on both sides, or there is no base: a column without a value was
             // not entered.
             let unknown = if self.is_touched && !target.is_null() { source } else { target };

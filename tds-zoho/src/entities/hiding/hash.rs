@@ -56,6 +56,16 @@ impl fmt::Debug for HashKey {
     }
 }
 
+/// Returns true if a value is, or has anywhere inside, a text that begins as a hash does.
+pub(crate) fn has_hash(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.trim_start().starts_with(PREFIX),
+        Value::Array(items) => items.iter().any(has_hash),
+        Value::Object(fields) => fields.values().any(has_hash),
+        _ => false,
+    }
+}
+
 fn is_hash(text: &str) -> bool {
     let digits = text.strip_prefix(PREFIX);
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))

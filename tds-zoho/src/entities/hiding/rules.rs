@@ -90,7 +90,12 @@ impl EntityRules {
             || field.rsplit('.').next().is_some_and(custom)
     }
 
+    /// Returns true for a column of the head table or a child table that is hidden or has a hidden part, and for a hidden
+    /// column of a child table (`table.column`).
     pub(super) fn keeps_from_source(&self, column: &str) -> bool {
+        if let Some((table, column)) = column.split_once('.') {
+            return self.tables.get(table).is_some_and(|columns| columns.contains_key(column));
+        }
         self.columns.contains_key(column)
             || self.around.contains(column)
             || self.tables.contains_key(column)

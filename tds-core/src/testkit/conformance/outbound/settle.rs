@@ -127,6 +127,14 @@ pub async fn what_the_source_won_is_written(harness: &dyn Harness) {
     assert_eq!(harness.local_child_column(&INVOICE_SCHEMA, invoice, "description").await, ["bright"]);
     assert_eq!(harness.local_child_column(&INVOICE_SCHEMA, invoice, "name").await, ["lamp"]);
     assert_eq!(out.load(&INVOICE_SCHEMA, invoice).await, None, "nothing of this was captured");
+
+    // A merge leaves in the rows what the target has in them, such as their local ids.
+    out.update(&INVOICE_SCHEMA, invoice, json!({"number": "INV-2"})).await;
+    let push = out.loaded(&INVOICE_SCHEMA, invoice).await;
+    let mut take_rows = push.record.as_ref().expect("a record").children.clone();
+    take_rows.values_mut().flatten().for_each(|row| drop(row.insert("description".to_owned(), "dim".into())));
+    out.settle(&push, &Settlement { take_rows, ..Settlement::new(Settled::Unchanged) }).await;
+    assert_eq!(harness.local_child_column(&INVOICE_SCHEMA, invoice, "description").await, ["dim"]);
 }
 
 pub async fn a_field_that_was_changed_during_the_push_keeps_its_value_and_its_base(harness: &dyn Harness) {
