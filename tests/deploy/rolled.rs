@@ -321,7 +321,8 @@ fn wrong_usage_and_wrong_configuration_have_exit_status_2_and_say_what_is_accept
         assert_eq!((done.status, done.calls.len()), (2, 0), "{}", done.said);
         assert!(done.said.contains(message), "{}", done.said);
     }
-    stage.write("deploy/.env", &format!("{}\nSTACK_LOCAL_PORT=1\n", stage.read("deploy/.env")));
+    let environment = stage.read("deploy/.env");
+    stage.write("deploy/.env", &format!("{environment}\nSTACK_LOCAL_PORT=1\n"));
     let done = stage.run("deploy", &[]);
     assert_eq!((done.status, done.calls.len()), (2, 0), "{}", done.said);
     assert!(
@@ -329,6 +330,7 @@ fn wrong_usage_and_wrong_configuration_have_exit_status_2_and_say_what_is_accept
         "{}",
         done.said
     );
+    stage.write("deploy/.env", &environment);
     let configuration = stage.read("deploy/deploy.conf");
     for (line, message) in [
         ("KEEP_IMAGES=many", "a whole number"),
