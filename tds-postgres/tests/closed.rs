@@ -209,30 +209,41 @@ async fn what_reads_the_tables_for_others_is_named_and_never_changed() {
         ),
     )
     .await;
-    let is_new = text(&test, "SELECT (current_setting('server_version_num')::int >= 150000)::text").await == "true";
+    let is_new =
+        text(&test, "SELECT (current_setting('server_version_num')::int >= 150000)::text").await == "true";
     let invoker = |view: &str| {
         if is_new { format!(" or ALTER VIEW {view} SET (security_invoker = true)") } else { String::new() }
     };
     let expected = [
-        "PUBLIC others.again SELECT: REVOKE ALL ON others.again FROM PUBLIC".to_owned() + &invoker("others.again"),
+        "PUBLIC others.again SELECT: REVOKE ALL ON others.again FROM PUBLIC".to_owned()
+            + &invoker("others.again"),
         "PUBLIC others.names() EXECUTE: REVOKE ALL ON FUNCTION others.names() FROM PUBLIC".to_owned(),
-        "anon others.bodies SELECT: REVOKE ALL ON others.bodies FROM anon".to_owned() + &invoker("others.bodies"),
+        "anon others.bodies SELECT: REVOKE ALL ON others.bodies FROM anon".to_owned()
+            + &invoker("others.bodies"),
         "anon others.over_kept SELECT: REVOKE ALL ON others.over_kept FROM anon".to_owned()
             + &invoker("others.over_kept"),
-        "anon public.my_cust SELECT: REVOKE ALL ON public.my_cust FROM anon".to_owned() + &invoker("public.my_cust"),
+        "anon public.my_cust SELECT: REVOKE ALL ON public.my_cust FROM anon".to_owned()
+            + &invoker("public.my_cust"),
         "authenticated others.kept SELECT: REVOKE ALL ON others.kept FROM authenticated".to_owned(),
     ];
     assert_eq!(open(&test, &[]).await, expected);
     let granted = test.database().exposures(&[]).await.expect("readable").granted;
-    assert!(granted.iter().any(|access| access.object == "others.named" && access.role == owner.name), "{granted:?}");
+    assert!(
+        granted.iter().any(|access| access.object == "others.named" && access.role == owner.name),
+        "{granted:?}"
+    );
     // A migration changes nothing here. A reader of the mirror may read it through views too, and nothing of the engine.
     test.database().migrate().await.expect("migrates");
     let for_readers = open(&test, &["anon".to_owned()]).await;
     assert_eq!(for_readers, [&expected[..3], &expected[5..]].concat());
     // What the report says ends it.
     if is_new {
-        run(test.database(), "ALTER VIEW public.my_cust SET (security_invoker = on);
-            ALTER VIEW others.again SET (security_invoker = true)").await;
+        run(
+            test.database(),
+            "ALTER VIEW public.my_cust SET (security_invoker = on);
+            ALTER VIEW others.again SET (security_invoker = true)",
+        )
+        .await;
         let left = open(&test, &[]).await;
         // The function still reads as its owner.
         assert_eq!(left, [&expected[1..4], &expected[5..]].concat());
@@ -271,7 +282,10 @@ async fn privileges_that_a_role_gave_on_are_closed_and_those_of_other_roles_stay
     assert!(open(&test, &[]).await.len() > 5);
     let report = test.database().migrate().await.expect("migrates");
     assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
-    let told = format!("a privilege on erp.customers that {}, {} had given to others was revoked", graf.name, other.name);
+    let told = format!(
+        "a privilege on erp.customers that {}, {} had given to others was revoked",
+        graf.name, other.name
+    );
     assert!(report.notes.iter().any(|note| note.starts_with(&told)), "{:?}", report.notes);
     assert_eq!(open(&test, &[]).await, [""; 0]);
     for role in ["anon", "authenticated"] {
@@ -374,7 +388,8 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         database.close().await;
     }
     let database = writer.connect().await;
-    let count = "SELECT count(*) FROM erp.live_products, erp.chairs, (SELECT count(*) FROM erp.later) AS nothing,
+    let count =
+        "SELECT count(*) FROM erp.live_products, erp.chairs, (SELECT count(*) FROM erp.later) AS nothing,
         (SELECT count(*) FROM erp.receivables) AS owed, (SELECT count(*) FROM erp.base_amounts) AS amounts";
     let seen: i64 = sqlx::query_scalar(count).fetch_one(&database).await.expect("a writer reads too");
     assert_eq!(seen, 1);

@@ -195,9 +195,11 @@ async fn the_guard_refuses_local_changes_and_never_those_of_a_migration() {
         "SELECT tds_push('taxes', 1, 'upsert')",
     ];
     // No mode permits changes of what TDS alone fills.
-    test.execute("SET tds.origin = 'remote erp'; INSERT INTO erp.organization (zoho_id) VALUES ('1');
-        INSERT INTO erp.product_images (product_zoho_id) VALUES ('p1'); RESET tds.origin")
-        .await;
+    test.execute(
+        "SET tds.origin = 'remote erp'; INSERT INTO erp.organization (zoho_id) VALUES ('1');
+        INSERT INTO erp.product_images (product_zoho_id) VALUES ('p1'); RESET tds.origin",
+    )
+    .await;
     for change in [
         "UPDATE erp.organization SET time_zone = 'UTC'",
         "DELETE FROM erp.organization",

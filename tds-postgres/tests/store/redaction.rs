@@ -91,7 +91,10 @@ async fn values_that_are_stored_after_the_redaction_are_removed_by_the_next_star
     assert_eq!(redact().await, 0);
     assert_eq!(text(&test, customer).await, "0770 hash:3  x");
     // Only what is newer than the last look is read.
-    test.execute("UPDATE erp.customers SET synced_at = now() - interval '1 day', raw = '{\"phone\": \"CANARY\"}'").await;
+    test.execute(
+        "UPDATE erp.customers SET synced_at = now() - interval '1 day', raw = '{\"phone\": \"CANARY\"}'",
+    )
+    .await;
     assert_eq!(redact().await, 0);
     test.execute("UPDATE erp.customers SET synced_at = now()").await;
     assert!(redact().await > 0);

@@ -90,9 +90,12 @@ fn advice(open: &[Access]) -> String {
     let own = if foreign == count {
         String::new()
     } else {
-        "run tds-server migrate as the owner of the tables, which revokes those on objects of TDS, and ".to_owned()
+        "run tds-server migrate as the owner of the tables, which revokes those on objects of TDS, and "
+            .to_owned()
     };
-    format!("{count} privileges are open; {own}run the statements of the last column, because TDS changes no objects of others")
+    format!(
+        "{count} privileges are open; {own}run the statements of the last column, because TDS changes no objects of others"
+    )
 }
 
 const COLUMNS: &[Column<Access>] = &[

@@ -38,7 +38,11 @@ async fn open_privileges_are_named_and_closed_by_migrate() {
     program.done(&["migrate"]).await;
     let open = program.run(&["schema", "exposures"]).await;
     assert!(open.status == 1 && open.stdout.contains(remedy), "{}", open.stdout);
-    assert!(open.stderr.contains("run the statements of the last column") && !open.stderr.contains("migrate"), "{}", open.stderr);
+    assert!(
+        open.stderr.contains("run the statements of the last column") && !open.stderr.contains("migrate"),
+        "{}",
+        open.stderr
+    );
     let check = program.run(&["check"]).await.stdout;
     assert!(check.contains("FAILED   exposures") && check.contains(&format!("run {remedy}")), "{check}");
     database.execute(remedy).await;
@@ -46,7 +50,10 @@ async fn open_privileges_are_named_and_closed_by_migrate() {
     database.execute("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
     let check = program.run(&["check"]).await.stdout;
     let line = check.lines().find(|line| line.contains("exposures")).expect("a line");
-    assert!(line.starts_with("warning") && check.contains("REVOKE CREATE ON SCHEMA public FROM PUBLIC"), "{check}");
+    assert!(
+        line.starts_with("warning") && check.contains("REVOKE CREATE ON SCHEMA public FROM PUBLIC"),
+        "{check}"
+    );
     let open = program.run(&["schema", "exposures"]).await;
     assert_eq!(open.status, 1, "{}", open.stderr);
 }

@@ -162,14 +162,22 @@ async fn exposures(database: &Database, readers: &[String]) -> Result<Finding> {
             0 => String::new(),
             more => format!(" (and {more} more: tds-server schema exposures)"),
         };
-        let own = if remedies.len() < found.len() { "run tds-server migrate as the owner of the tables, and " } else { "" };
+        let own = if remedies.len() < found.len() {
+            "run tds-server migrate as the owner of the tables, and "
+        } else {
+            ""
+        };
         let hint = format!("{own}run {first}{more}");
         // A role that may create objects beside the tables reads nothing yet.
         let reads = found.iter().any(|access| access.remedy.is_none() || access.kind != "schema");
         return Ok(if reads {
             Finding::failed(name, text, &hint)
         } else {
-            Finding::warning(name, format!("{} can create objects in the schema of TDS", roles.join(", ")), &hint)
+            Finding::warning(
+                name,
+                format!("{} can create objects in the schema of TDS", roles.join(", ")),
+                &hint,
+            )
         });
     }
     // The next start migrates the schema and so removes the exposures.
