@@ -314,6 +314,7 @@ impl Source for SimSource {
             volatile: columns(&["tide"]),
             children: children.into_iter().collect(),
             moves,
+            cut: std::collections::BTreeSet::new(),
             raw: payload.json.clone(),
         })
     }

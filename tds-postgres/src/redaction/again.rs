@@ -69,13 +69,17 @@ impl Database {
         table: &RedactedTable,
         since: OffsetDateTime,
     ) -> Result<bool, sqlx::Error> {
+        // Child rows have no `raw`.
+        if !table.is_head {
+            return Ok(false);
+        }
         let mut after = i64::MIN;
         let select = format!(
             "SELECT id, raw::text AS raw FROM {} WHERE synced_at > $1 - {OVERLAP} AND id > $2 AND raw IS NOT NULL
               ORDER BY id LIMIT $3",
             quote::table(table.table)
         );
-        while table.is_head {
+        loop {
             let rows = sqlx::query(quote::statement(select.clone())).bind(since).bind(after).bind(BATCH);
             let rows = rows.fetch_all(self).await?;
             for row in &rows {
@@ -85,10 +89,9 @@ impl Database {
                 }
             }
             if rows.is_empty() {
-                break;
+                return Ok(false);
             }
         }
-        Ok(false)
     }
 
     /// Returns true if the body of a newer event has a hidden value.
