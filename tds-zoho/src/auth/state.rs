@@ -10,6 +10,9 @@ use super::{MintFault, Token, refreshes::RefreshCounts, renew::Renewed};
 /// A refresh under way.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>, MintFault>>>;
 
+/// Calls that wait for a token come back within this time after the pause. If none does, no call waits.
+const RETURN: Duration = Duration::from_secs(300);
+
 /// What a caller does next.
 pub(super) enum Next {
     /// The caller uses this token.
@@ -96,10 +99,11 @@ impl State {
         }
     }
 
-    /// Returns true if no token works, and the last attempt to get one failed or is still under way. Calls wait then.
+    /// Returns true if no token works and calls wait for one: an attempt to get one is under way, or the last one failed
+    /// a short time ago.
     pub(super) fn is_missing(&self, now: Instant) -> bool {
-        let waits =
-            self.block.is_some() || self.flight.as_ref().is_some_and(|flight| flight.peek().is_none());
+        let is_under_way = self.flight.as_ref().is_some_and(|flight| flight.peek().is_none());
+        let waits = is_under_way || self.block.as_ref().is_some_and(|(_, until)| *until + RETURN > now);
         waits && self.token.as_ref().is_none_or(|token| token.expires_at <= now)
     }
 

@@ -60,7 +60,7 @@ pub struct TokenFigures {
     pub refreshes: [(TokenRefresh, u64); TokenRefresh::ALL.len()],
     /// The time for which the current token is still accepted; `None` if this process has no token.
     pub expires_in: Option<Duration>,
-    /// True while this process has no token, and the last attempt to get one failed or is under way: calls wait.
+    /// True while this process has no token that works, and calls wait for one.
     pub is_missing: bool,
 }
 

@@ -88,4 +88,5 @@ fn a_token_is_missing_from_the_first_call_that_waits_until_there_is_one() {
     state.finish(Err((fault, seconds(1))), now + seconds(3_300)).expect_err("fault");
     assert!(!state.is_missing(now + seconds(3_400)), "the old one still works");
     assert!(state.is_missing(now + seconds(3_600)));
+    assert!(!state.is_missing(now + seconds(3_700)), "no call has asked again");
 }
