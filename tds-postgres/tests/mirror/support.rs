@@ -58,6 +58,7 @@ pub(crate) fn detail(schema: &MirrorSchema, id: &str, n: i64, fields: Value) -> 
         id: key.id.clone(),
         version: Some(at(n)),
         moves: None,
+        cut: std::collections::BTreeSet::new(),
         raw: Payload::new(json!({"id": id, "seen": n, "fields": fields}).to_string()),
         fields: columns(fields),
         volatile: Fields::new(),

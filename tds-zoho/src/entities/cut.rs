@@ -25,7 +25,7 @@ impl Descriptor {
         let has_key = |column: &&Column| column.keys().iter().any(|key| changed.contains(key));
         let named = columns(self, None).filter(has_key).map(Column::name);
         let is_custom = |key: &&str| CUSTOM.contains(key) || key.starts_with(CUSTOM_PREFIX);
-        let custom = changed.iter().any(|key| is_custom(key)).then_some(CUSTOM[0]);
+        let custom = changed.iter().any(is_custom).then_some(CUSTOM[0]);
         tables.chain(named).chain(custom).map(str::to_owned).collect()
     }
 }
