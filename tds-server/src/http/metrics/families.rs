@@ -58,7 +58,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Time until these calls are made; +Inf if that is too far away to be planned",
     ),
     ("tds_token_expiry_timestamp_seconds", "Time at which the access token expires; 0 without a token"),
-    ("tds_token_missing", "1 while this process has no access token that works and calls wait for one, else 0"),
+    (
+        "tds_token_missing",
+        "1 while this process has no access token that works and calls wait for one, else 0",
+    ),
     ("tds_db_pool_connections", "Open database connections of this process, by pool and state"),
     ("tds_db_pool_connections_max", "Database connections that the pool may open; 0 if the pool is not used"),
     ("tds_db_pool_waiting", "Tasks that wait for a database connection"),
