@@ -46,6 +46,7 @@ fn variable_of_zoho(setting: tds_zoho::Setting) -> &'static str {
         Setting::DataCenter => "ZOHO_DATA_CENTER",
         Setting::ApiUrl => "ZOHO_API_URL",
         Setting::TokenKey => "ENCRYPTION_KEY",
+        Setting::HiddenColumns => "TDS_HIDE_COLUMNS",
     }
 }
 

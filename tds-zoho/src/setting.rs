@@ -1,7 +1,7 @@
 //! The settings that errors of this crate name.
 
 tds_core::closed_set! {
-    /// A field of [`ZohoConfig`](crate::ZohoConfig) that a [`Hint::Settings`](tds_core::hint::Hint::Settings) of this
+    /// A field of [`ZohoConfig`](crate::ZohoConfig), or the hidden columns, that a [`Hint::Settings`](tds_core::hint::Hint::Settings) of this
     /// crate can name.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Setting {
@@ -19,5 +19,7 @@ tds_core::closed_set! {
         ApiUrl = "api_url",
         /// The key that the access token is sealed with before it is shared.
         TokenKey = "token_key",
+        /// The hidden columns of the catalogue, see [`Catalogue::hide`](crate::entities::Catalogue::hide).
+        HiddenColumns = "hidden_columns",
     }
 }

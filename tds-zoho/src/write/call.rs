@@ -103,8 +103,7 @@ impl WriteCall {
     pub(super) fn with_body(mut self, body: &Map<String, Value>) -> Result<Self, WriteError> {
         if let Some(key) = body.iter().find_map(|(key, value)| has_hash(value).then_some(key)) {
             let text = format!(
-                "{key} has the hash of a value that TDS_HIDE_COLUMNS hides or has hidden, and Zoho must not get it: \
-                 enter another value"
+                "{key} has the hash of a value that is hidden or has been, and Zoho must not get it: enter another value"
             );
             return Err(WriteError::Refused(Error::invalid(text)));
         }

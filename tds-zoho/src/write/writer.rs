@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tds_core::{
     error::{Error, ErrorKind},
+    hint::Hint,
     mirror::MirrorSchema,
     outbound::{LocalRecord, RemoteWriter, Removed, Writable, WriteError, Written},
     record::RecordId,
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     client::ZohoClient,
     entities::{Catalogue, Descriptor},
+    setting::Setting,
     source::ZohoSource,
 };
 
@@ -195,10 +197,10 @@ impl ZohoWriter {
         }
         let (noun, names) = (self.contract.noun, missing.join(", "));
         let text = format!(
-            "the {noun} cannot be created in Zoho: Zoho requires {names}, which TDS_HIDE_COLUMNS hides: enter the \
-             {noun} in Zoho"
+            "the {noun} cannot be created in Zoho: Zoho requires {names}, whose values are hidden: enter the {noun} in Zoho"
         );
-        Err(WriteError::Refused(Error::invalid(text)))
+        let hint = Hint::Settings(const { &[Setting::HiddenColumns.as_str()] });
+        Err(WriteError::Refused(Error::invalid(text).with_hint(hint)))
     }
 
     /// Searches before a create: for what creates in doubt have sent, or for a record that has the name already. The name

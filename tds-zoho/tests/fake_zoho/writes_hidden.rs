@@ -122,7 +122,7 @@ async fn an_update_does_without_a_hidden_value_and_only_a_create_needs_it() {
         assert!(!record.fields.contains_key(column), "{entity}");
         for error in [refusal(writer.check(&record, None)), refusal(writer.create(&record, &[]).await)] {
             assert!(
-                error.contains(&format!("Zoho requires {column}, which TDS_HIDE_COLUMNS hides")),
+                error.contains(&format!("Zoho requires {column}, whose values are hidden")),
                 "{entity}: {error}"
             );
         }
@@ -132,7 +132,7 @@ async fn an_update_does_without_a_hidden_value_and_only_a_create_needs_it() {
     }
     let lines = caller.hiding_writer("invoice_lines.quantity", "invoices");
     let error = refusal(lines.check(&lines.visible(local("invoices", 1, &Ids::default())), None));
-    assert!(error.contains("invoice_lines.quantity, which TDS_HIDE_COLUMNS hides"), "{error}");
+    assert!(error.contains("invoice_lines.quantity, whose values are hidden"), "{error}");
 
     // What Zoho has under the hidden name stays.
     caller.fake.put(Module::CONTACTS, contact());
