@@ -83,6 +83,13 @@ pub struct Erasure {
     pub counts: ErasedCounts,
 }
 
+/// Returns true if an id is so long that a text that contains it certainly means this record. A shorter one may be any
+/// other number, so that texts alone do not show that an unknown record exists.
+#[must_use]
+pub fn is_unmistakable(id: &RecordId) -> bool {
+    id.as_str().len() >= 8
+}
+
 /// How many rows lost the data of an erased person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -24,7 +24,7 @@ use sqlx::types::Json;
 use tds_core::{
     error::Result,
     mirror::MirrorSchema,
-    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, Redaction},
+    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, Redaction, is_unmistakable},
     record::{EntityType, RecordId, RecordKey},
 };
 use time::OffsetDateTime;
@@ -101,6 +101,7 @@ impl PgEraser {
         let settings = "SET LOCAL statement_timeout = 0; SET LOCAL jit = off";
         let mut tx = self.database.begin_as_engine(settings).await?;
         tx.set_silence(PATIENCE);
+        let key = RecordKey::new(entity.clone(), RecordId::new(id));
         let known: bool = sqlx::query_scalar(KNOWN).bind(entity.as_str()).bind(id).fetch_one(&mut tx).await?;
         let documents = documents::of(&mut tx, &*self.persons, entity).await?;
         let mut named = bodies::naming(&mut tx, id, None).await?;
@@ -112,11 +113,11 @@ impl PgEraser {
         named.extend(bodies::naming(&mut tx, id, Some(PATIENCE)).await?);
         let counts = self.erase_in(&mut tx, schema, (id, local_id), &documents, named).await?;
         // Documents and bodies can name a person whose record is not mirrored.
-        if !known && local_id.is_none() && counts == ErasedCounts::default() {
+        let has_found = counts.documents > 0 || is_unmistakable(&key.id) && counts != ErasedCounts::default();
+        if !known && local_id.is_none() && !has_found {
             tx.rollback().await?;
             return Ok(None);
         }
-        let key = RecordKey::new(entity.clone(), RecordId::new(id));
         let note = sqlx::query_scalar(NOTE).bind(entity.as_str()).bind(id).bind(by).bind(Json(counts));
         let erased_at: OffsetDateTime = note.fetch_one(&mut tx).await?;
         decide(&mut tx, &key, "erase", by).await?;

@@ -4,12 +4,12 @@ mod places;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, state::State};
+use super::{MemoryStore, Row, state::State};
 use crate::{
     error::Result,
     history::{Happening, HistoryEntry},
     mirror::MirrorSchema,
-    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, PARTIES, Screened, names},
+    privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, PARTIES, Screened, is_unmistakable, names},
     queue::{ItemId, Waiter},
     record::{Content, EntityType, Origin, Read, RecordId, RecordKey},
 };
@@ -20,6 +20,9 @@ impl Eraser for MemoryStore {
         let mut state = self.state();
         let key = RecordKey::new(schema.entity.clone(), id.clone());
         let is_known = state.records.contains_key(&key) || state.erasures.contains_key(&key);
+        if !is_known && !is_unmistakable(id) && !state.is_party(&key) {
+            return Ok(None);
+        }
         let counts = state.erase(schema, &key);
         if !is_known && counts == ErasedCounts::default() {
             return Ok(None);
@@ -93,6 +96,14 @@ impl State {
             Some(RecordKey::new(EntityType::from_static(entity), RecordId::new(id)))
         });
         parties.chain([key.clone()]).filter_map(|key| self.erasures.get(&key))
+    }
+
+    /// Returns true if the row of a document names the record.
+    fn is_party(&self, key: &RecordKey) -> bool {
+        let columns = PARTIES.iter().filter(|(_, entity)| *entity == key.entity.as_str());
+        let rows = || self.records.values().filter_map(|record| record.row.as_ref());
+        let names = |column: &str, row: &Row| row.fields.get(column).is_some_and(|id| id == key.id.as_str());
+        columns.into_iter().any(|(column, _)| rows().any(|row| names(column, row)))
     }
 
     /// Blanks the bodies that name an erased record. Returns their number.

@@ -43,8 +43,8 @@ impl MemoryStore {
         self.change(|state| state.update_local(&(schema.entity.clone(), local_id), fields, children))
     }
 
-    /// Removes a record, as another program would: its row goes or, as a tombstone, stays. Returns false if there was no
-    /// live row.
+    /// Removes a record, as another program would: its row goes or, as a tombstone, stays. Returns false if nothing was
+    /// there to remove.
     pub fn delete_local(&self, entity: &EntityType, local_id: i64, tombstone: bool) -> bool {
         self.change(|state| state.delete_local(&(entity.clone(), local_id), tombstone))
     }
@@ -136,9 +136,14 @@ impl State {
 
     fn delete_local(&mut self, key: &LocalKey, tombstone: bool) -> bool {
         let now = self.now.0;
-        let Some(row) = self.local_row_mut(key).filter(|row| row.deleted_at.is_none()) else { return false };
-        row.deleted_at = Some(now);
-        self.capture(key, Operation::Delete, None);
+        let Some(row) = self.local_row_mut(key) else { return false };
+        let is_live = row.deleted_at.is_none();
+        if is_live {
+            row.deleted_at = Some(now);
+            self.capture(key, Operation::Delete, None);
+        } else if tombstone {
+            return false;
+        }
         if !tombstone {
             self.remove_local_rows(key);
         }
