@@ -17,7 +17,7 @@ mod signature;
 
 pub use self::{
     diagnosis::{Mismatch, diagnose},
-    hidden::kept_body,
+    hidden::{kept_body, kept_of_unparsed},
     parse::{Event, Received, parse, parse_id},
     signature::{Authentic, Encoding, SignatureError, Verified, sign, verify},
 };

@@ -18,7 +18,7 @@ use tds_core::{
     shutdown::Shutdown,
 };
 use tds_postgres::PgStore;
-use tds_zoho::webhook::{Event, Received, event_type, kept_body, parse, query_pairs};
+use tds_zoho::webhook::{Event, Received, event_type, kept_body, kept_of_unparsed, parse, query_pairs};
 
 use self::{refusals::Refusals, refused::Counted};
 use super::{events::Reception, services::Services};
@@ -107,8 +107,11 @@ impl Webhooks {
         let Event { identity: event_id, entity_id, disposition, .. } =
             parse(catalogue, &authentic, &received);
         // The identity of the delivery is that of the whole body.
-        let certain = matches!(disposition, Disposition::Work(_));
-        let kept = kept_body(catalogue, &delivery.entity, &delivery.body, certain);
+        let kept = match disposition {
+            Disposition::Work(_) => kept_body(catalogue, &delivery.entity, &delivery.body, true),
+            Disposition::Ignored(_) => kept_body(catalogue, &delivery.entity, &delivery.body, false),
+            Disposition::Unparsed(_) => kept_of_unparsed(catalogue, &delivery.body),
+        };
         let (reception, bytes) = (Reception::of(&disposition), delivery.body.len());
         let event = NewEvent {
             event_id: event_id.clone(),

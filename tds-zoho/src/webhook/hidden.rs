@@ -42,6 +42,14 @@ pub fn kept_body(catalogue: &Catalogue, entity: &EntityType, body: &[u8], certai
     Some(if read.is_pairs { form(&object) } else { Value::Object(object).to_string().into_bytes() })
 }
 
+/// Returns what the inbox keeps of a body in which no record was found; `None` if the body itself may be kept. Whatever its
+/// form is, nobody knows where in it a hidden value is.
+#[must_use]
+pub fn kept_of_unparsed(catalogue: &Catalogue, body: &[u8]) -> Option<Vec<u8>> {
+    let is_kept = catalogue.hidden_values().is_empty() || body.trim_ascii().is_empty();
+    (!is_kept).then(|| UNREADABLE.to_vec())
+}
+
 /// Adds to a body what makes it mended again when it is read: a mended body does not stand for its record.
 fn mark(object: &mut Map<String, Value>) {
     object.values_mut().filter_map(Value::as_object_mut).for_each(|inner| {
@@ -80,6 +88,18 @@ mod tests {
         let entity = entity.parse().expect("an entity type");
         let kept = kept_body(&catalogue, &entity, body.as_bytes(), true)?;
         Some(String::from_utf8(kept).expect("text"))
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_body_without_a_record_while_anything_is_hidden() {
+        let hidden = Catalogue::default().hide(&["customers.phone".parse().expect("a rule")], None);
+        let hidden = hidden.expect("known columns");
+        for body in [r#"{"foo":{"phone":"123"}}"#, "phone=123&JSONString=x", "phone 123"] {
+            let kept = kept_of_unparsed(&hidden, body.as_bytes()).expect("not kept");
+            assert_eq!(kept, UNREADABLE, "{body}");
+            assert_eq!(kept_of_unparsed(&Catalogue::default(), body.as_bytes()), None);
+        }
+        assert_eq!(kept_of_unparsed(&hidden, b" "), None);
     }
 
     #[test]
