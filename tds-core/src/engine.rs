@@ -29,5 +29,5 @@ pub use self::{
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     stores::{OutboundStores, Stores, VerifyStores},
     verifier::VerifySettings,
-    worker::{Random, SourceGate, WorkTally, Worker, WorkerSettings},
+    worker::{HandledItems, Random, SourceGate, WorkTally, WorkWatch, Worker, WorkerSettings},
 };

@@ -50,7 +50,7 @@ pub use db::{
 pub use embedded::{ClusterConfig, EmbeddedCluster};
 pub use erasure::PgEraser;
 pub use images::PgImages;
-pub use inbox::commit::StoreSettings;
+pub use inbox::commit::{CommitWatch, EventCommit, StoreSettings};
 pub use mirror::PgMirror;
 pub use organization::OrganizationFacts;
 pub use processes::{ReportedState, ServerReport};

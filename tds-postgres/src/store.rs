@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     Database,
-    inbox::commit::{Committers, StoreSettings},
+    inbox::commit::{CommitWatch, Committers, StoreSettings},
     mirror::{catalog::Catalog, schemas::Schemas},
     queue::{claim::ClaimCursors, notifier::Notifier},
 };
@@ -56,6 +56,11 @@ impl PgStore {
             catalog: Catalog::default(),
             schemas: Schemas::default(),
         }
+    }
+
+    /// Sets the function that gets each commit of events when it ends. Only the first function is kept.
+    pub fn watch_commits(&self, watch: CommitWatch) {
+        self.committers.watch(watch);
     }
 
     /// Stops accepting events. Returns when every accepted event is committed or refused.

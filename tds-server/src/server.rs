@@ -79,7 +79,7 @@ impl App {
             limits: RequestLimits::default(),
         };
         let state = AppState::new(engine.services.clone(), settings, health);
-        state.watch_database(engine.storage.database.clone());
+        state.watch_storage(&engine.storage.database, &engine.storage.store);
         let (manager, shutdown_delay) = (ServiceManager::default(), config.http.shutdown_delay);
         Ok(Self { engine, state, supervisor, listener, address, metrics, manager, shutdown_delay })
     }

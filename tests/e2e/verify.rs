@@ -424,8 +424,8 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     assert_eq!(health["components"]["verification"]["state"], "degraded", "{health:#}");
     let metrics = server.get("/metrics").await.to_string();
     for line in [
-        r#"tds_drift_records{entity=\"products\",class=\"field_diff\"} 1"#,
-        r#"tds_drift_records{entity=\"stock\",class=\"stale\"} 0"#,
+        r#"tds_drift_rows{entity=\"products\",kind=\"field_diff\"} 1"#,
+        r#"tds_drift_rows{entity=\"stock\",kind=\"stale\"} 0"#,
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-pub use self::tally::WorkTally;
+pub use self::tally::{HandledItems, WorkTally, WorkWatch};
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
 use crate::{
     engine::Registry,

@@ -10,7 +10,7 @@
 mod aside;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -76,6 +76,18 @@ impl Default for StoreSettings {
     }
 }
 
+/// A commit that stored events.
+#[derive(Clone, Copy, Debug)]
+pub struct EventCommit {
+    /// The number of events that it stored. Duplicates count.
+    pub events: usize,
+    /// The time from the statement to the answer of the database, repeats included.
+    pub elapsed: Duration,
+}
+
+/// A function that gets each commit of events when it ends. It must not block.
+pub type CommitWatch = Arc<dyn Fn(EventCommit) + Send + Sync>;
+
 /// The tasks that commit events, and the channel to these tasks.
 pub(crate) struct Committers {
     shared: Arc<Shared>,
@@ -97,6 +109,7 @@ struct Shared {
     turn: Arc<Semaphore>,
     /// The events that wait for the locks of other sessions.
     aside: Aside,
+    watch: OnceLock<CommitWatch>,
 }
 
 struct Request {
@@ -117,9 +130,17 @@ impl Committers {
                 settings,
                 turn: Arc::new(Semaphore::new(1)),
                 aside: Aside::default(),
+                watch: OnceLock::new(),
             }),
             state: Mutex::new(State::Idle),
             bytes: Arc::new(Semaphore::new(bytes)),
+        }
+    }
+
+    /// Sets the function that gets each commit. Only the first function is kept.
+    pub(crate) fn watch(&self, watch: CommitWatch) {
+        if self.shared.watch.set(watch).is_err() {
+            tracing::debug!("the commits of this store are already watched");
         }
     }
 
@@ -242,11 +263,15 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
         let hurries = parts.hurries() || search.is_zero();
         let database = if hurries { shared.database.hurried() } else { shared.database.clone() };
         let events: Vec<&NewEvent> = batch.iter().map(|request| &request.event).collect();
+        let began = Instant::now();
         let stored = repeat(IN_BATCH, || store_events(&database, &events)).await;
         drop(events);
         match stored {
             Ok(accepted) => {
                 shared.work.announce();
+                if let Some(watch) = shared.watch.get() {
+                    watch(EventCommit { events: accepted.len(), elapsed: began.elapsed() });
+                }
                 for (request, accepted) in batch.into_iter().zip(accepted) {
                     answer(request, Ok(accepted));
                 }

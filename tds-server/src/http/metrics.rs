@@ -9,7 +9,10 @@ mod routes;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tds_core::measures::OutboxCounts;
-use tds_postgres::Database;
+use tds_postgres::{Database, PgStore};
 use tds_zoho::write::contracts;
 use time::OffsetDateTime;
 use tokio::{
@@ -45,8 +48,15 @@ const SIZE_EVERY: Duration = Duration::from_secs(300);
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// The buckets of each route. They are few, because there are many routes.
-const SECONDS_OF_ROUTES: [f64; 6] = [0.005, 0.025, 0.1, 0.25, 1.0, 5.0];
+/// The buckets of each route, and of each entity type. They are few, because there are many routes and entity types.
+const SECONDS_OF_ROUTES: [f64; 4] = [0.01, 0.1, 1.0, 5.0];
+const SECONDS_OF_JOBS: [f64; 1] = [1.0];
+
+/// The buckets of the number of webhooks in one commit.
+const ROWS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0];
+
+/// The number of samples of histograms that may gather before they are put into their buckets.
+const GATHERED: usize = 4_096;
 
 tds_core::closed_set! {
     /// The result of a webhook request.
@@ -93,6 +103,8 @@ pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     routes: Routes,
+    /// The number of samples of histograms since the start. The recorder keeps each sample until it is asked.
+    samples: AtomicUsize,
     database: OnceLock<Database>,
     sized: Mutex<Option<Instant>>,
 }
@@ -115,13 +127,18 @@ impl Metrics {
             gauge!("tds_database_size_bytes").set(f64::NAN);
             metrics.routes.at_start();
             program::no_calls();
+            program::no_commits();
+            program::no_jobs(&services.engine);
             figures::activity(&nothing_yet(services));
             figures::no_budget();
             periods(services, costs);
         });
         let metrics = Arc::new(metrics);
         let watching = Arc::clone(&metrics);
-        services.zoho.watch_calls(Arc::new(move |call| watching.record(|| program::call(call))));
+        services.zoho.watch_calls(Arc::new(move |call| watching.observe(1, || program::call(call))));
+        let watching = Arc::clone(&metrics);
+        let tally = services.engine.worker.tally();
+        tally.watch(Arc::new(move |items| watching.observe(items.count, || program::jobs(items))));
         metrics
     }
 
@@ -131,32 +148,37 @@ impl Metrics {
             builder.set_buckets_for_metric(matcher, seconds).unwrap_or_else(|_| PrometheusBuilder::new())
         };
         let suffix = Matcher::Suffix("duration_seconds".to_owned());
-        let of_routes = Matcher::Full("tds_http_request_duration_seconds".to_owned());
+        let of = |name: &str| Matcher::Full(name.to_owned());
         let builder = buckets(PrometheusBuilder::new(), suffix, &SECONDS);
-        let recorder = buckets(builder, of_routes, &SECONDS_OF_ROUTES).build_recorder();
+        let builder = buckets(builder, of("tds_http_request_duration_seconds"), &SECONDS_OF_ROUTES);
+        let builder = buckets(builder, of("tds_job_duration_seconds"), &SECONDS_OF_JOBS);
+        let recorder = buckets(builder, of("tds_ingest_batch_rows"), &ROWS).build_recorder();
         Self {
             handle: recorder.handle(),
             recorder,
             routes: Routes::default(),
+            samples: AtomicUsize::new(0),
             database: OnceLock::new(),
             sized: Mutex::default(),
         }
     }
 
-    /// Adds the figures of the database and of its connections.
-    pub(crate) fn watch_database(&self, database: Database) {
+    /// Adds the figures of the database, of its connections and of the commits of webhooks.
+    pub(crate) fn watch_storage(self: &Arc<Self>, database: &Database, store: &PgStore) {
         // A second database is not watched: an application has one.
-        self.database.get_or_init(|| database);
+        self.database.get_or_init(|| database.clone());
+        let watching = Arc::clone(self);
+        store.watch_commits(Arc::new(move |commit| watching.observe(2, || program::commit(commit))));
     }
 
     /// Counts one answered request.
     pub(crate) fn request(&self, route: &str, status: StatusCode, elapsed: Duration) {
-        self.record(|| self.routes.answered(route, status, elapsed));
+        self.observe(2, || self.routes.answered(route, status, elapsed));
     }
 
     /// Counts one webhook request.
     pub(crate) fn webhook(&self, result: WebhookResult, elapsed: Duration) {
-        self.record(|| {
+        self.observe(1, || {
             counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
                 .increment(1);
             histogram!("tds_webhook_request_duration_seconds", "source" => "zoho").record(elapsed);
@@ -209,6 +231,16 @@ impl Metrics {
         Ok(())
     }
 
+    /// Records samples of histograms. The samples that have gathered are put into their buckets now and then, so that
+    /// the memory of a process does not grow while no monitor asks for `/metrics`.
+    fn observe(&self, samples: usize, emit: impl FnOnce()) {
+        self.record(emit);
+        let before = self.samples.fetch_add(samples, Ordering::Relaxed);
+        if before / GATHERED != before.wrapping_add(samples) / GATHERED {
+            self.handle.run_upkeep();
+        }
+    }
+
     fn record(&self, emit: impl FnOnce()) {
         metrics::with_local_recorder(&self.recorder, emit);
     }
@@ -246,4 +278,33 @@ fn number(count: i64) -> f64 {
 
 fn count(count: u64) -> f64 {
     number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The memory of this process, in bytes.
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("statm");
+        let pages: usize = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("pages");
+        pages * 4_096
+    }
+
+    #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+    fn the_memory_does_not_grow_while_nobody_asks_for_the_metrics() {
+        let metrics = Metrics::with_buckets();
+        let answer = || metrics.webhook(WebhookResult::Accepted, Duration::from_millis(1));
+        (0..GATHERED * 2).for_each(|_| answer());
+        let before = resident();
+        // Without buckets, each sample takes 16 bytes.
+        (0..1_500_000).for_each(|_| answer());
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 8 << 20, "{grown} bytes more");
+        let all = metrics.handle.render();
+        let count = 1_500_000 + GATHERED * 2;
+        let line = format!(r#"tds_webhook_request_duration_seconds_count{{source="zoho"}} {count}"#);
+        assert!(all.contains(&line), "{line} in\n{all}");
+    }
 }

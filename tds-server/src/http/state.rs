@@ -10,7 +10,7 @@ use std::{
 };
 
 use tds_core::shutdown::Shutdown;
-use tds_postgres::Database;
+use tds_postgres::{Database, PgStore};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -118,9 +118,9 @@ impl AppState {
         &self.0.services
     }
 
-    /// Adds the figures of the database and of its connections to the metrics.
-    pub(crate) fn watch_database(&self, database: Database) {
-        self.metrics.watch_database(database);
+    /// Adds the figures of the database, of its connections and of the commits of webhooks to the metrics.
+    pub(crate) fn watch_storage(&self, database: &Database, store: &PgStore) {
+        self.metrics.watch_storage(database, store);
     }
 
     /// Makes `/readyz` answer 503 from now on.

@@ -105,8 +105,8 @@ async fn a_verification_is_started_followed_and_reported() {
     assert_eq!(example["fields"], json!([{"field": "rate", "zoho": 12.5, "erp": "x"}]));
     let metrics = server.get("/metrics").await.text;
     for line in [
-        r#"tds_drift_records{entity="products",class="field_diff"} 1"#,
-        r#"tds_drift_records{entity="stock",class="stale"} 0"#,
+        r#"tds_drift_rows{entity="products",kind="field_diff"} 1"#,
+        r#"tds_drift_rows{entity="stock",kind="stale"} 0"#,
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }

@@ -91,7 +91,11 @@ impl ChunkRunner {
         };
         let began = tokio::time::Instant::now();
         let settlements = self.handle(items).await;
-        slots.handled(items.len(), began.elapsed());
+        let elapsed = began.elapsed();
+        slots.handled(items.len(), elapsed);
+        if let Some(item) = items.first() {
+            self.worker.tally.handled(&item.key.entity, &settlements, elapsed);
+        }
         settlements
     }
 

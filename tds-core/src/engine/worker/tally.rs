@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{
-        Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
@@ -14,16 +16,40 @@ use crate::{
     record::EntityType,
 };
 
+/// Items of one entity type that were handled in one batch, with the same result.
+#[derive(Clone, Copy, Debug)]
+pub struct HandledItems<'a> {
+    /// The entity type of the items.
+    pub entity: &'a EntityType,
+    /// The result of each of the items.
+    pub result: AttemptResult,
+    /// The number of the items.
+    pub count: usize,
+    /// The time that the handler took for the batch. Waits for a free worker are not part of it.
+    pub elapsed: Duration,
+}
+
+/// A function that gets the items that were handled. It must not block.
+pub type WorkWatch = Arc<dyn Fn(HandledItems<'_>) + Send + Sync>;
+
 /// Counts of what the worker of this process did. The counts begin at zero when the process starts, and never fall.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct WorkTally {
     results: [AtomicU64; AttemptResult::ALL.len()],
     dead_letters: Mutex<BTreeMap<EntityType, u64>>,
     rescued: AtomicU64,
     fenced: AtomicU64,
+    watch: OnceLock<WorkWatch>,
 }
 
 impl WorkTally {
+    /// Sets the function that gets the items of each batch when the handler returns. Only the first function is kept.
+    pub fn watch(&self, watch: WorkWatch) {
+        if self.watch.set(watch).is_err() {
+            tracing::debug!("the work of this process is already watched");
+        }
+    }
+
     /// Returns how many claims ended with each result. A claim that was lost counts as `LeaseLost`.
     pub fn results(&self) -> impl Iterator<Item = (AttemptResult, u64)> + '_ {
         AttemptResult::ALL.into_iter().zip(self.results.iter().map(|count| count.load(Ordering::Relaxed)))
@@ -65,6 +91,17 @@ impl WorkTally {
         }
     }
 
+    /// Reports a batch of one entity type that a handler has handled.
+    pub(super) fn handled(&self, entity: &EntityType, settlements: &[Settlement], elapsed: Duration) {
+        let Some(watch) = self.watch.get() else { return };
+        for result in AttemptResult::ALL {
+            let count = settlements.iter().filter(|it| result_of(&it.settle) == result).count();
+            if count > 0 {
+                watch(HandledItems { entity, result, count, elapsed });
+            }
+        }
+    }
+
     /// Counts claims that were lost while their items were handled.
     pub(super) fn lost(&self, claims: usize) {
         self.add(AttemptResult::LeaseLost, wide(claims));
@@ -80,6 +117,14 @@ impl WorkTally {
         for (_, counter) in counts.filter(|(each, _)| **each == result) {
             counter.fetch_add(count, Ordering::Relaxed);
         }
+    }
+}
+
+impl fmt::Debug for WorkTally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let results: BTreeMap<&str, u64> =
+            self.results().map(|(result, count)| (result.as_str(), count)).collect();
+        formatter.debug_struct("WorkTally").field("results", &results).finish_non_exhaustive()
     }
 }
 
@@ -123,5 +168,28 @@ mod tests {
         assert_eq!(results, expected);
         assert_eq!(tally.dead_letters(), BTreeMap::from([(products, 2)]));
         assert_eq!((tally.fenced(), tally.rescued()), (2, 0));
+    }
+
+    #[test]
+    fn a_watch_gets_each_result_of_a_batch_once_with_the_number_of_its_items() {
+        let (tally, products) = (WorkTally::default(), EntityType::from_static("products"));
+        let batch = [
+            ended(Settle::Complete(Outcome::Applied)),
+            ended(Settle::DeadLetter { error: "no".to_owned() }),
+            ended(Settle::Complete(Outcome::Stale)),
+        ];
+        tally.handled(&products, &batch, Duration::from_secs(1));
+        let seen: Arc<Mutex<Vec<(String, AttemptResult, usize, Duration)>>> = Arc::default();
+        let sink = Arc::clone(&seen);
+        tally.watch(Arc::new(move |items| {
+            lock(&sink).push((items.entity.to_string(), items.result, items.count, items.elapsed));
+        }));
+        tally.watch(Arc::new(|_| panic!("only the first function is kept")));
+        tally.handled(&products, &batch, Duration::from_secs(2));
+        let item = |result, count| ("products".to_owned(), result, count, Duration::from_secs(2));
+        assert_eq!(
+            *lock(&seen),
+            [item(AttemptResult::Completed, 2), item(AttemptResult::DeadLetter, 1)]
+        );
     }
 }

@@ -30,7 +30,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("tds_dead_letters", "Dead letters that wait for an operator, by entity type"),
     ("tds_end_to_end_lag_seconds", "Time from an event to its end in the last 24 hours, by entity type"),
     ("tds_needs_attention", "What waits for an operator, by kind"),
-    ("tds_drift_records", "Records that differed in the last verification, by entity type and class"),
+    ("tds_drift_rows", "Records that differed in the last verification, by entity type and kind of difference"),
     (
         "tds_verify_last_completed_timestamp_seconds",
         "Time of the last verification of the entity type; 0 if there was none",
@@ -72,6 +72,12 @@ const HISTOGRAMS: &[(&str, &str)] = &[
     ("tds_http_request_duration_seconds", "Time to answer an HTTP request, by route"),
     ("tds_api_request_duration_seconds", "Time to answer a request to the operator API"),
     ("tds_webhook_request_duration_seconds", "Time to answer a webhook request"),
+    ("tds_ingest_batch_rows", "Webhooks that one commit stored"),
+    ("tds_ingest_commit_duration_seconds", "Time to store the webhooks of one commit"),
+    (
+        "tds_job_duration_seconds",
+        "Time of the batch in which a queue item was handled, by entity type and outcome",
+    ),
     ("tds_source_request_duration_seconds", "Time of a call to Zoho, by product, without waits for permits"),
 ];
 

@@ -30,7 +30,7 @@ pub(super) fn activity(snapshot: &Snapshot) {
         let verified = snapshot.verified.iter().find(|report| report.entity == *entity);
         for class in DriftClass::ALL {
             let drift = verified.and_then(|report| report.drift.get(&class)).copied().unwrap_or_default();
-            gauge!("tds_drift_records", "entity" => entity.as_str().to_owned(), "class" => class.as_str())
+            gauge!("tds_drift_rows", "entity" => entity.as_str().to_owned(), "kind" => class.as_str())
                 .set(count(drift));
         }
         gauge!("tds_verify_last_completed_timestamp_seconds", "entity" => entity.as_str().to_owned())

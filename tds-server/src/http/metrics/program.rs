@@ -1,12 +1,19 @@
 //! The series of this process: its worker, its token and its database connections. Nothing is read from the store.
 
 use metrics::{counter, gauge, histogram};
-use tds_core::engine::{Engine, WorkTally};
-use tds_postgres::{Database, PoolFigures};
+use tds_core::{
+    engine::{Engine, HandledItems, WorkTally},
+    queue::AttemptResult,
+};
+use tds_postgres::{Database, EventCommit, PoolFigures};
 use tds_zoho::{EndedCall, TokenFigures};
 use time::OffsetDateTime;
 
 use super::{count, figures::timestamp};
+
+/// The outcomes of the attempt on an item.
+const COMPLETED: &str = "completed";
+const FAILED: &str = "failed";
 
 /// The counters of the worker. Every registered entity type has its counter of dead letters.
 pub(super) fn work(engine: &Engine, tally: &WorkTally) {
@@ -61,6 +68,41 @@ pub(super) fn call(call: EndedCall) {
     let EndedCall { product, result, elapsed } = call;
     counter!("tds_source_requests_total", "product" => product, "result" => result).increment(1);
     histogram!("tds_source_request_duration_seconds", "product" => product).record(elapsed);
+}
+
+/// Creates the series of commits of webhooks.
+pub(super) fn no_commits() {
+    drop(histogram!("tds_ingest_batch_rows"));
+    drop(histogram!("tds_ingest_commit_duration_seconds"));
+}
+
+/// Counts a commit of webhooks.
+pub(super) fn commit(commit: EventCommit) {
+    let EventCommit { events, elapsed } = commit;
+    histogram!("tds_ingest_batch_rows").record(float(events));
+    histogram!("tds_ingest_commit_duration_seconds").record(elapsed);
+}
+
+/// Creates the series of the jobs of every entity type.
+pub(super) fn no_jobs(engine: &Engine) {
+    for entity in engine.registry().entities() {
+        for outcome in [COMPLETED, FAILED] {
+            let entity = entity.as_str().to_owned();
+            drop(histogram!("tds_job_duration_seconds", "entity" => entity, "outcome" => outcome));
+        }
+    }
+}
+
+/// Counts items that a handler handled together. Items that were given back had no outcome.
+pub(super) fn jobs(items: HandledItems<'_>) {
+    let outcome = match items.result {
+        AttemptResult::Completed => COMPLETED,
+        AttemptResult::Retry | AttemptResult::DeadLetter => FAILED,
+        AttemptResult::Released | AttemptResult::LeaseLost => return,
+    };
+    let entity = items.entity.as_str().to_owned();
+    histogram!("tds_job_duration_seconds", "entity" => entity, "outcome" => outcome)
+        .record_many(items.elapsed.as_secs_f64(), items.count);
 }
 
 fn float(size: usize) -> f64 {

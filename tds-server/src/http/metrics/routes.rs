@@ -9,9 +9,9 @@ use tds_core::lock::lock;
 use crate::http::routes::webhooks;
 
 /// The number of routes that have a histogram of their own, and of pairs of route and status that have a counter of
-/// their own. Usual operation needs about half of each.
+/// their own. Usual operation needs fewer.
 const MOST_ROUTES: usize = 24;
-const MOST_PAIRS: usize = 120;
+const MOST_PAIRS: usize = 72;
 
 /// The label of what is beyond these numbers.
 const OTHER: &str = "other";
