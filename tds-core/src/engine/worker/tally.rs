@@ -187,9 +187,6 @@ mod tests {
         tally.watch(Arc::new(|_| panic!("only the first function is kept")));
         tally.handled(&products, &batch, Duration::from_secs(2));
         let item = |result, count| ("products".to_owned(), result, count, Duration::from_secs(2));
-        assert_eq!(
-            *lock(&seen),
-            [item(AttemptResult::Completed, 2), item(AttemptResult::DeadLetter, 1)]
-        );
+        assert_eq!(*lock(&seen), [item(AttemptResult::Completed, 2), item(AttemptResult::DeadLetter, 1)]);
     }
 }

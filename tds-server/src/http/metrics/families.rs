@@ -30,7 +30,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("tds_dead_letters", "Dead letters that wait for an operator, by entity type"),
     ("tds_end_to_end_lag_seconds", "Time from an event to its end in the last 24 hours, by entity type"),
     ("tds_needs_attention", "What waits for an operator, by kind"),
-    ("tds_drift_rows", "Records that differed in the last verification, by entity type and kind of difference"),
+    (
+        "tds_drift_rows",
+        "Records that differed in the last verification, by entity type and kind of difference",
+    ),
     (
         "tds_verify_last_completed_timestamp_seconds",
         "Time of the last verification of the entity type; 0 if there was none",
