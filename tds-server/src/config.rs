@@ -20,7 +20,7 @@ mod zoho;
 
 pub(crate) use self::database::demo_directory;
 pub use self::{
-    auth::{AdminToken, AuthConfig},
+    auth::{Access, ApiToken, AuthConfig},
     database::{ClusterPlace, DatabaseChoice},
     entities::EntityChoice,
     error::{ConfigError, ConfigErrors},

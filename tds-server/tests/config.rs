@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use tds_server::config::{Config, ConfigErrors, DatabaseChoice, Environment, LogFormat, Need};
+use tds_server::config::{Access, Config, ConfigErrors, DatabaseChoice, Environment, LogFormat, Need};
 use tds_zoho::entities::Catalogue;
 
 const COMPLETE: [(&str, &str); 4] = [
@@ -211,6 +211,31 @@ fn secrets_come_from_files_too_and_show_nowhere() {
     let missing =
         read(Need::Serve, &[("ZOHO_CLIENT_SECRET", ""), ("ZOHO_CLIENT_SECRET_FILE", "/nowhere/at/all")]);
     assert!(missing.expect_err("missing").to_string().contains("ZOHO_CLIENT_SECRET_FILE"));
+}
+
+#[test]
+fn tokens_of_viewers_come_beside_those_of_admins_and_are_others() {
+    let tokens = |pairs: &[(&str, &str)]| {
+        let all = serve(pairs).auth.tokens;
+        all.into_iter().map(|token| (token.name, token.access)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        tokens(&[("TDS_ADMIN_TOKEN", "a"), ("TDS_VIEWER_TOKEN", "b, vera:c")]),
+        [
+            ("admin".to_owned(), Access::Admin),
+            ("viewer".to_owned(), Access::Viewer),
+            ("vera".to_owned(), Access::Viewer)
+        ]
+    );
+    for (pairs, found) in [
+        (&[("TDS_VIEWER_TOKEN", "canary")][..], "without TDS_ADMIN_TOKEN"),
+        (&[("TDS_ADMIN_TOKEN", "ann:canary"), ("TDS_VIEWER_TOKEN", "vera:canary")], "a token of TDS_ADMIN_TOKEN"),
+        (&[("TDS_ADMIN_TOKEN", "a"), ("TDS_VIEWER_TOKEN", "vera:")], "a name without a token"),
+    ] {
+        let error = read(Need::Serve, pairs).expect_err(found).to_string();
+        assert!(error.starts_with("TDS_VIEWER_TOKEN") && error.contains(found), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
 }
 
 /// Line ends at the end of a file do not belong to the secret. A line end within the text would become part of the

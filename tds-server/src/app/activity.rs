@@ -125,6 +125,11 @@ impl Activity {
         Ok(stats)
     }
 
+    /// Returns what the limits of Zoho leave at this moment.
+    pub(crate) async fn current_budget(&self) -> Result<Budget> {
+        self.budget(&self.stats().await?).await
+    }
+
     /// Returns what the limits of Zoho leave while the queue holds these items.
     pub(crate) async fn budget(&self, queue: &QueueStats) -> Result<Budget> {
         budget::look(&self.services, queue).await

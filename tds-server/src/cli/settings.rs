@@ -14,10 +14,11 @@ pub(crate) type Given = HashMap<String, String>;
 const HEADING: &str = "Settings (each can also be given as the environment variable shown after the flag)";
 
 /// The secrets. Each may also come from a file, which the variable with the suffix `_FILE` names.
-const SECRETS: [&str; 11] = [
+const SECRETS: [&str; 12] = [
     "DATABASE_URL",
     "DB_PASSWORD",
     "TDS_ADMIN_TOKEN",
+    "TDS_VIEWER_TOKEN",
     "ZOHO_CLIENT_SECRET",
     "ZOHO_REFRESH_TOKEN",
     "ENCRYPTION_KEY",
@@ -171,6 +172,7 @@ settings! {
         "metrics-bind" "TDS_METRICS_BIND" "Separate listen address of /metrics [default: none]",
         "app-env" "APP_ENV" "Environment: development or production [default: development]",
         "admin-token" "TDS_ADMIN_TOKEN" "Bearer tokens of the operator API, comma separated, each optionally as name:token",
+        "viewer-token" "TDS_VIEWER_TOKEN" "The same for tokens that may only read",
         "allowed-hosts" "ALLOWED_HOSTS" "Accepted values of the header Host, comma separated [default: any]",
         "allow-unsigned-webhooks" "TDS_ALLOW_UNSIGNED_WEBHOOKS"
             "Accept unsigned webhooks if no webhook secret is set (development only): true or false",

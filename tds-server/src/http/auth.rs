@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
-    config::AuthConfig,
+    config::{Access, ApiToken, AuthConfig},
     http::{
         layers::hosts,
         problem::{Problem, ProblemKind},
@@ -22,37 +22,40 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Operator(pub(crate) String);
 
-/// Forwards a request if it carries a valid token, and refuses it otherwise. Logs every call that changes something as
-/// one line.
+/// Forwards a request if it carries a valid token that permits it, and refuses it otherwise. Logs every call that
+/// changes something as one line.
 pub(crate) async fn require_token(
     State(state): State<AppState>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let operator = identify(&state.settings.auth, request.headers())?;
+    let (operator, access) = identify(&state.settings.auth, request.headers())?;
     let (method, path) = (request.method(), request.uri().path());
     if !method.is_safe() {
+        if access == Access::Viewer {
+            return Err(Problem::new(ProblemKind::ReadOnlyToken, format!("{operator} may not {method} {path}.")));
+        }
         tracing::info!(target: "tds_server::audit", %operator, %method, path, "operator action");
     }
     request.extensions_mut().insert(Operator(operator));
     Ok(next.run(request).await)
 }
 
-/// Returns the name of the operator who made a request.
-fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<String, Problem> {
+/// Returns the name of the operator who made a request, and what this operator may do.
+fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<(String, Access), Problem> {
     if auth.tokens.is_empty() {
-        return open(headers);
+        return open(headers).map(|name| (name, Access::Admin));
     }
     let given = bearer(headers).ok_or_else(|| refused("Send the header Authorization: Bearer <token>."))?;
-    let mut found: Option<&str> = None;
+    let mut found: Option<&ApiToken> = None;
     // Every token is compared, whichever one matches, so that the response time reveals nothing.
     for token in &auth.tokens {
         let same: Choice = token.token.expose_secret().as_bytes().ct_eq(given.as_bytes());
         if bool::from(same) {
-            found = Some(&token.name);
+            found = Some(token);
         }
     }
-    found.map(str::to_owned).ok_or_else(|| refused("The token is not valid."))
+    found.map(|token| (token.name.clone(), token.access)).ok_or_else(|| refused("The token is not valid."))
 }
 
 fn refused(detail: &str) -> Problem {
@@ -89,14 +92,15 @@ mod tests {
     use secrecy::SecretString;
 
     use super::identify;
-    use crate::config::{AdminToken, AuthConfig};
+    use crate::config::{Access, ApiToken, AuthConfig};
 
     fn tokens() -> AuthConfig {
-        let token = |name: &str, token: &str| AdminToken {
+        let token = |name: &str, token: &str, access| ApiToken {
             name: name.to_owned(),
             token: SecretString::from(token.to_owned()),
+            access,
         };
-        AuthConfig { tokens: vec![token("ann", "first"), token("bob", "second")] }
+        AuthConfig { tokens: vec![token("ann", "first", Access::Admin), token("bob", "second", Access::Viewer)] }
     }
 
     fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
@@ -105,9 +109,11 @@ mod tests {
 
     #[test]
     fn every_token_names_its_operator() {
-        for (value, name) in [("Bearer first", "ann"), ("bearer second", "bob")] {
+        for (value, name, access) in
+            [("Bearer first", "ann", Access::Admin), ("bearer second", "bob", Access::Viewer)]
+        {
             let operator = identify(&tokens(), &headers(&[(header::AUTHORIZATION, value)])).expect(value);
-            assert_eq!(operator, name);
+            assert_eq!(operator, (name.to_owned(), access));
         }
     }
 

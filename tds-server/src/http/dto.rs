@@ -27,6 +27,7 @@ macro_rules! wire {
     )*};
 }
 
+mod budget;
 mod check;
 mod conflicts;
 mod erasure;
@@ -52,6 +53,7 @@ use std::collections::BTreeMap;
 use tds_core::record::EntityType;
 
 pub(crate) use self::{
+    budget::CallBudget,
     check::{CheckReport, ExposureReport},
     conflicts::{ConflictPage, RecordConflict},
     erasure::Erasure,

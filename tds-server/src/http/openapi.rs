@@ -38,6 +38,7 @@ const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 's
     paths(metrics::show),
     components(schemas(dto::ProblemDocument), responses(
         dto::Unauthorized,
+        dto::ReadOnlyToken,
         dto::InvalidSignature,
         dto::NotFound,
         dto::Conflict,
@@ -56,7 +57,9 @@ struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut Document) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        let tokens = "One of TDS_ADMIN_TOKEN, or one of TDS_VIEWER_TOKEN, which may only read";
+        let scheme = scheme.description(Some(tokens)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
@@ -70,12 +73,15 @@ pub(crate) fn base() -> Document {
 /// Adds to every operator address what all of them share: the token and the error responses.
 pub(crate) fn complete_operators(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
-        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+        let operations = [(&mut item.get, false), (&mut item.post, true), (&mut item.put, true)];
+        for (operation, changes) in operations {
+            let Some(operation) = operation else { continue };
             let takes_body = operation.request_body.is_some();
             let takes_anything = takes_body || operation.parameters.is_some();
             let errors = [
                 ("400", "Unreadable", takes_body),
                 ("401", "Unauthorized", true),
+                ("403", "ReadOnlyToken", changes),
                 ("404", "NotFound", path.contains("{id}") || path.contains("{zoho_id}")),
                 ("422", "Invalid", takes_anything),
             ];

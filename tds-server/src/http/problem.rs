@@ -49,7 +49,11 @@ problem_kinds! {
 
     /// The request has no valid bearer token.
     Unauthorized = UNAUTHORIZED "unauthorized" "Not authorized"
-        "Send Authorization: Bearer <token> with one of TDS_ADMIN_TOKEN.";
+        "Send Authorization: Bearer <token> with one of TDS_ADMIN_TOKEN, or, to read, of TDS_VIEWER_TOKEN.";
+
+    /// The token may only read.
+    ReadOnlyToken = FORBIDDEN "read-only-token" "The token may only read"
+        "The token is one of TDS_VIEWER_TOKEN. Changes need one of TDS_ADMIN_TOKEN.";
 
     /// A webhook has no valid signature or key.
     InvalidSignature = UNAUTHORIZED "invalid-signature" "Webhook not authentic"

@@ -23,7 +23,7 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, conflicts, credentials, health, inbox, metrics, modes, outbox, pause, plan, problems,
+            budget, bulk_sync, conflicts, credentials, health, inbox, metrics, modes, outbox, pause, plan, problems,
             queue, readiness, records, runs, stats, verify, webhooks,
         },
         state::AppState,
@@ -118,6 +118,7 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(conflicts::show))
         .routes(routes!(conflicts::resolve))
         .routes(routes!(records::history))
+        .routes(routes!(budget::show))
         .routes(routes!(plan::show))
         .routes(routes!(verify::start))
         .routes(routes!(verify::latest))

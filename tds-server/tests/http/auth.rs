@@ -1,7 +1,11 @@
 //! Tests the tokens of the operator API, and the accepted hosts.
 
 use axum::{body::Body, http::Request};
-use tds_server::Health;
+use secrecy::SecretString;
+use tds_server::{
+    Health,
+    config::{Access, ApiToken},
+};
 
 use tds_zoho::entities::Catalogue;
 
@@ -68,6 +72,37 @@ async fn no_documented_operator_address_takes_a_parameter_that_it_does_not_have(
     assert!(slip.text.contains("did you mean products?"), "{}", slip.text);
     let slip = server.send(ask("get", "/api/zoho/webhooks/inbox?entity_type=product")).await;
     slip.is_problem(422, "unknown-entity-type");
+}
+
+#[tokio::test]
+async fn a_viewer_reads_everything_and_changes_nothing() {
+    let mut settings = settings();
+    let token = SecretString::from("looks".to_owned());
+    settings.auth.tokens.push(ApiToken { name: "vera".to_owned(), token, access: Access::Viewer });
+    let server = server_with(settings, Health::default(), no_zoho());
+    let document =
+        serde_json::to_value(tds_server::openapi_document(&Catalogue::default())).expect("a document");
+    let (mut read, mut refused) = (0, 0);
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            if operation.get("security").is_none() {
+                continue;
+            }
+            let uri = path.replace("{entity}", "products").replace("{id}", "1").replace("{zoho_id}", "1");
+            let request = Request::builder().method(method.to_uppercase().as_str()).uri(&uri);
+            let request = request.header("Authorization", "Bearer looks").body(Body::empty());
+            let answer = server.send(request.expect("a request")).await;
+            if method == "get" {
+                assert!(![401, 403].contains(&answer.status.as_u16()), "{uri}: {}", answer.text);
+                read += 1;
+            } else {
+                answer.is_problem(403, "read-only-token");
+                assert!(answer.text.contains("vera"), "{}", answer.text);
+                refused += 1;
+            }
+        }
+    }
+    assert!(read >= 15 && refused >= 10, "{read} read, {refused} refused");
 }
 
 #[tokio::test]

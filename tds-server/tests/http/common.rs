@@ -21,7 +21,7 @@ use tds_core::{
 };
 use tds_server::{
     AppState, Health, Ports, RouteSettings, Services,
-    config::{AdminToken, AuthConfig, WebhookConfig},
+    config::{Access, ApiToken, AuthConfig, WebhookConfig},
     router,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, entities::Catalogue, sources, webhook::sign};
@@ -81,7 +81,13 @@ impl BatchHandler for Anything {
 pub(crate) fn settings() -> RouteSettings {
     let secret = |text: &str| SecretString::from(text.to_owned());
     RouteSettings {
-        auth: AuthConfig { tokens: vec![AdminToken { name: "ann".to_owned(), token: secret(TOKEN) }] },
+        auth: AuthConfig {
+            tokens: vec![ApiToken {
+                name: "ann".to_owned(),
+                token: secret(TOKEN),
+                access: Access::Admin,
+            }],
+        },
         webhooks: WebhookConfig { secrets: vec![secret(SECRET)], ..WebhookConfig::default() },
         ..RouteSettings::default()
     }

@@ -67,6 +67,11 @@ async fn answers_have_the_keys_that_the_document_names() {
         ("/api/zoho/sync/stats".to_owned(), "", "Stats"),
         ("/api/zoho/sync/stats".to_owned(), "/queue", "StatusCounts"),
         ("/api/zoho/sync/stats".to_owned(), "/api_budget", "ApiBudget"),
+        ("/api/zoho/budget".to_owned(), "", "CallBudget"),
+        ("/api/zoho/budget".to_owned(), "/minute", "MinuteBudget"),
+        ("/api/zoho/budget".to_owned(), "/day", "DayBudget"),
+        ("/api/zoho/budget".to_owned(), "/lanes/0", "LaneBudget"),
+        ("/api/zoho/budget".to_owned(), "/forecast", "CallForecast"),
         ("/api/zoho/sync/stats".to_owned(), "/activity/products", "EntityActivity"),
         ("/api/zoho/sync/modes".to_owned(), "/modes/0", "SyncDirection"),
         ("/api/zoho/verify/latest".to_owned(), "", "VerificationReport"),
@@ -271,6 +276,8 @@ async fn what_the_document_enumerates_is_what_is_answered_and_accepted() {
         ("/api/zoho/webhooks/inbox/1", "/payload_encoding", "EventDetail", "payload_encoding"),
         ("/health", "/status", "HealthReport", "status"),
         ("/api/zoho/sync/stats", "/api_budget/step", "ApiBudget", "step"),
+        ("/api/zoho/budget", "/step", "CallBudget", "step"),
+        ("/api/zoho/budget", "/lanes/0/lane", "LaneBudget", "lane"),
     ] {
         let answer = server.get(path).await.json();
         let value = answer.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {answer}"));

@@ -1,4 +1,4 @@
-//! Tests `GET /api/zoho/plan`.
+//! Tests `GET /api/zoho/plan` and `GET /api/zoho/budget`.
 
 use std::time::Duration;
 
@@ -50,4 +50,25 @@ async fn the_costs_of_a_day_are_shown_by_lane_against_the_plan() {
     );
     assert!(events["assumed"] == true && events["idle_calls_a_day"] == 0, "{events}");
     server.get("/api/zoho/plan?what_if=1").await.is_problem(422, "invalid-value");
+}
+
+#[tokio::test]
+async fn the_budget_is_shown_by_minute_day_and_lane() {
+    let mut zoho = no_zoho();
+    zoho.daily_limit = Some(1_000);
+    zoho.requests_per_minute = 60;
+    let server = server_with(settings(), Health::default(), zoho);
+    server.deliver("/api/zoho/webhooks/stock", r#"{"item_id":"7"}"#).await;
+    let answer = server.get("/api/zoho/budget").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let budget = answer.json();
+    assert_eq!((&budget["minute"]["limit"], &budget["day"]["limit"]), (&60.into(), &1_000.into()), "{budget:#}");
+    assert_eq!((&budget["day"]["allowance"], &budget["day"]["spent"]), (&800.into(), &0.into()), "{budget:#}");
+    let lanes = budget["lanes"].as_array().expect("lanes");
+    let names: Vec<&str> = lanes.iter().filter_map(|lane| lane["lane"].as_str()).collect();
+    assert_eq!(names, Lane::ALL.map(Lane::as_str));
+    assert!(lanes.iter().all(|lane| lane["spent"] == 0), "{budget:#}");
+    assert_eq!(budget["forecast"]["backlog_calls"], 1, "{budget:#}");
+    assert_eq!(budget["step"], "normal", "{budget:#}");
+    server.get("/api/zoho/budget?lane=1").await.is_problem(422, "invalid-value");
 }

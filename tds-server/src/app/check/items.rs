@@ -16,7 +16,7 @@ use time::Duration;
 use super::{Finding, Status};
 use crate::{
     app::budget::line as budget_line,
-    config::{Config, DatabaseChoice, Environment, Verification},
+    config::{Access, Config, DatabaseChoice, Environment, Verification},
     engine::{BuildError, Storage},
     hint::command,
     images::ImageStore,
@@ -41,11 +41,10 @@ pub(super) fn summary(config: &Config) -> String {
         Environment::Development => "development",
         Environment::Production => "production",
     };
-    let tokens = config.auth.tokens.len();
-    let token = if tokens == 0 {
-        "no admin token (loopback only)".to_owned()
-    } else {
-        format!("{tokens} admin token(s)")
+    let token = match (config.auth.count(Access::Admin), config.auth.count(Access::Viewer)) {
+        (0, _) => "no admin token (loopback only)".to_owned(),
+        (admins, 0) => format!("{admins} admin token(s)"),
+        (admins, viewers) => format!("{admins} admin token(s), {viewers} viewer token(s)"),
     };
     format!("{environment}, listens on {}, {token}", config.http.bind)
 }

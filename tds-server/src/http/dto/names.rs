@@ -90,8 +90,8 @@ closed_sets! {
     "How strictly calls are saved"
     BudgetStep = Throttle::ALL.map(Throttle::as_str);
 
-    "The limit for which all calls pause"
-    PauseReason = CallLimit::ALL.map(CallLimit::as_str);
+    "A limit of Zoho"
+    LimitName = CallLimit::ALL.map(CallLimit::as_str);
 
     "The lane whose budget the calls are spent from"
     LaneName = Lane::ALL.map(Lane::as_str);

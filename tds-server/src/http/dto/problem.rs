@@ -35,6 +35,8 @@ macro_rules! problem_responses {
 problem_responses! {
     /// The token is missing or wrong
     Unauthorized,
+    /// The token may only read
+    ReadOnlyToken,
     /// The signature is missing or wrong; nothing was stored
     InvalidSignature,
     /// Nothing has this name or id

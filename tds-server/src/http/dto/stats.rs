@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tds_core::{
-    limits::budget::{CallCount, PerLane},
+    limits::budget::PerLane,
     measures::Coverage,
     queue,
     record::EntityType,
@@ -12,8 +12,9 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{
+    budget::CallsOfAKind,
     by_name, each,
-    names::{BudgetStep, LaneName, PauseReason, SyncStatus},
+    names::{BudgetStep, LimitName, SyncStatus},
 };
 use crate::app::{
     activity::{self, Figures},
@@ -130,7 +131,7 @@ wire! {
         /// Entity types whose scheduled incremental syncs are postponed to save calls.
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
         /// The limit for which all calls pause; null if there is no pause.
-        #[schema(inline, value_type = Option<PauseReason>)]
+        #[schema(inline, value_type = Option<LimitName>)]
         paused_for: Option<&'static str> = budget.status.pause.map(|pause| pause.limit.as_str()),
         /// The end of the pause.
         #[serde(with = "time::serde::rfc3339::option")]
@@ -147,18 +148,6 @@ wire! {
         /// far away.
         #[serde(with = "time::serde::rfc3339::option")]
         backlog_done_at: Option<OffsetDateTime>,
-    }
-
-    /// The calls of one lane, entity type, endpoint and result
-    CallsOfAKind from count: CallCount {
-        #[schema(inline, value_type = LaneName)]
-        lane: &'static str = count.lane.as_str(),
-        /// The entity type of the records; null if the calls belong to no single entity type.
-        entity_type: Option<String> = count.entity.map(|entity| entity.to_string()),
-        endpoint: String,
-        /// `ok`, or the kind of the failure.
-        result: String,
-        calls: u32,
     }
 }
 
