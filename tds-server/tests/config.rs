@@ -229,7 +229,10 @@ fn tokens_of_viewers_come_beside_those_of_admins_and_are_others() {
     );
     for (pairs, found) in [
         (&[("TDS_VIEWER_TOKEN", "canary")][..], "without TDS_ADMIN_TOKEN"),
-        (&[("TDS_ADMIN_TOKEN", "ann:canary"), ("TDS_VIEWER_TOKEN", "vera:canary")], "a token of TDS_ADMIN_TOKEN"),
+        (
+            &[("TDS_ADMIN_TOKEN", "ann:canary"), ("TDS_VIEWER_TOKEN", "vera:canary")],
+            "a token of TDS_ADMIN_TOKEN",
+        ),
         (&[("TDS_ADMIN_TOKEN", "a"), ("TDS_VIEWER_TOKEN", "vera:")], "a name without a token"),
     ] {
         let error = read(Need::Serve, pairs).expect_err(found).to_string();

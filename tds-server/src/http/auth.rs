@@ -33,7 +33,10 @@ pub(crate) async fn require_token(
     let (method, path) = (request.method(), request.uri().path());
     if !method.is_safe() {
         if access == Access::Viewer {
-            return Err(Problem::new(ProblemKind::ReadOnlyToken, format!("{operator} may not {method} {path}.")));
+            return Err(Problem::new(
+                ProblemKind::ReadOnlyToken,
+                format!("{operator} may not {method} {path}."),
+            ));
         }
         tracing::info!(target: "tds_server::audit", %operator, %method, path, "operator action");
     }
@@ -100,7 +103,9 @@ mod tests {
             token: SecretString::from(token.to_owned()),
             access,
         };
-        AuthConfig { tokens: vec![token("ann", "first", Access::Admin), token("bob", "second", Access::Viewer)] }
+        AuthConfig {
+            tokens: vec![token("ann", "first", Access::Admin), token("bob", "second", Access::Viewer)],
+        }
     }
 
     fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {

@@ -69,8 +69,8 @@ pub(crate) use self::{
     pause::{PauseState, PausedList},
     plan::CostPlan,
     problem::{
-        Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,
-        Unavailable, Unreadable, Upstream,
+        Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, ReadOnlyToken, TooLarge,
+        Unauthorized, Unavailable, Unreadable, Upstream,
     },
     queue::{Affected, ItemPage, QueueItem},
     readiness::{MissedWebhooks, Readiness},

@@ -23,8 +23,8 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            budget, bulk_sync, conflicts, credentials, health, inbox, metrics, modes, outbox, pause, plan, problems,
-            queue, readiness, records, runs, stats, verify, webhooks,
+            budget, bulk_sync, conflicts, credentials, health, inbox, metrics, modes, outbox, pause, plan,
+            problems, queue, readiness, records, runs, stats, verify, webhooks,
         },
         state::AppState,
     },

@@ -1,5 +1,6 @@
 //! The handlers, one file per noun.
 
+pub(crate) mod budget;
 pub(crate) mod bulk_sync;
 pub(crate) mod conflicts;
 pub(crate) mod credentials;

@@ -82,11 +82,7 @@ pub(crate) fn settings() -> RouteSettings {
     let secret = |text: &str| SecretString::from(text.to_owned());
     RouteSettings {
         auth: AuthConfig {
-            tokens: vec![ApiToken {
-                name: "ann".to_owned(),
-                token: secret(TOKEN),
-                access: Access::Admin,
-            }],
+            tokens: vec![ApiToken { name: "ann".to_owned(), token: secret(TOKEN), access: Access::Admin }],
         },
         webhooks: WebhookConfig { secrets: vec![secret(SECRET)], ..WebhookConfig::default() },
         ..RouteSettings::default()

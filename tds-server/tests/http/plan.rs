@@ -62,8 +62,16 @@ async fn the_budget_is_shown_by_minute_day_and_lane() {
     let answer = server.get("/api/zoho/budget").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let budget = answer.json();
-    assert_eq!((&budget["minute"]["limit"], &budget["day"]["limit"]), (&60.into(), &1_000.into()), "{budget:#}");
-    assert_eq!((&budget["day"]["allowance"], &budget["day"]["spent"]), (&800.into(), &0.into()), "{budget:#}");
+    assert_eq!(
+        (&budget["minute"]["limit"], &budget["day"]["limit"]),
+        (&60.into(), &1_000.into()),
+        "{budget:#}"
+    );
+    assert_eq!(
+        (&budget["day"]["allowance"], &budget["day"]["spent"]),
+        (&800.into(), &0.into()),
+        "{budget:#}"
+    );
     let lanes = budget["lanes"].as_array().expect("lanes");
     let names: Vec<&str> = lanes.iter().filter_map(|lane| lane["lane"].as_str()).collect();
     assert_eq!(names, Lane::ALL.map(Lane::as_str));

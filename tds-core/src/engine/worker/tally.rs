@@ -179,14 +179,14 @@ mod tests {
             ended(Settle::Complete(Outcome::Stale)),
         ];
         tally.handled(&products, &batch, Duration::from_secs(1));
-        let seen: Arc<Mutex<Vec<(String, AttemptResult, usize, Duration)>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let sink = Arc::clone(&seen);
         tally.watch(Arc::new(move |items| {
-            lock(&sink).push((items.entity.to_string(), items.result, items.count, items.elapsed));
+            let HandledItems { entity, result, count, elapsed } = items;
+            lock(&sink).push(format!("{entity} {} {count} {elapsed:?}", result.as_str()));
         }));
         tally.watch(Arc::new(|_| panic!("only the first function is kept")));
         tally.handled(&products, &batch, Duration::from_secs(2));
-        let item = |result, count| ("products".to_owned(), result, count, Duration::from_secs(2));
-        assert_eq!(*lock(&seen), [item(AttemptResult::Completed, 2), item(AttemptResult::DeadLetter, 1)]);
+        assert_eq!(*lock(&seen), ["products completed 2 2s", "products dead_letter 1 2s"]);
     }
 }

@@ -2,13 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tds_core::{
-    limits::budget::PerLane,
-    measures::Coverage,
-    queue,
-    record::EntityType,
-    runs::RunStatus,
-};
+use tds_core::{limits::budget::PerLane, measures::Coverage, queue, record::EntityType, runs::RunStatus};
 use time::OffsetDateTime;
 
 use super::{
