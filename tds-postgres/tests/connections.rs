@@ -202,7 +202,7 @@ async fn a_read_only_database_is_not_healthy() {
       EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$";
     sqlx::raw_sql(set).execute(&mut other).await.expect("set");
     let database = database_of(test.url(), 4).await;
-    let error = database.ping().await.expect_err("read-only");
+    let error = database.ping(Duration::from_secs(5)).await.expect_err("read-only");
     assert!(error.to_string().contains("read-only"), "{error}");
     assert_eq!(error.hint(), Some(&Hint::AcceptWrites));
     let store = PgStore::new(database_of(test.url(), 4).await, StoreSettings::default());
@@ -211,7 +211,7 @@ async fn a_read_only_database_is_not_healthy() {
     let reset = "DO $$ BEGIN
       EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
     sqlx::raw_sql(reset).execute(&mut other).await.expect("reset");
-    database.ping().await.expect("it accepts writes again");
+    database.ping(Duration::from_secs(5)).await.expect("it accepts writes again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,4 +283,34 @@ async fn a_process_on_a_server_with_few_connections_waits_for_one_of_its_own() {
          DROP OWNED BY {name}; DROP ROLE {name}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(drop_role)).execute(&mut admin).await.expect("dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_says_why_the_database_does_not_answer() {
+    let within = Duration::from_millis(1_500);
+    let test = TestDatabase::new().await;
+    let (relay, url) = Relay::before(test.url()).await;
+    let database = database_of(&url, 2).await;
+    database.ping(within).await.expect("it answers");
+    // Tasks that try to connect hold all places.
+    relay.refuse(true);
+    relay.cut();
+    let trying: Vec<_> = (0..4)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move { drop(sqlx::raw_sql("SELECT 1").execute(&database).await) })
+        })
+        .collect();
+    sleep(Duration::from_millis(300)).await;
+    let error = database.ping(within).await.expect_err("refused");
+    assert!(error.to_string().contains("reset") || error.to_string().contains("refused"), "{error}");
+    assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    relay.refuse(false);
+    for trying in trying {
+        trying.await.expect("no panic");
+    }
+    database.ping(Duration::from_secs(5)).await.expect("it answers again");
+    relay.freeze_all();
+    let error = database.ping(within).await.expect_err("silent");
+    assert!(error.to_string().contains("did not answer within"), "{error}");
 }

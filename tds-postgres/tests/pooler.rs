@@ -208,7 +208,7 @@ async fn everything_works(database: &Database) {
     let row =
         sqlx::query("SELECT count(*) AS n FROM erp.products").fetch_one(database).await.expect("answers");
     assert_eq!(row.get::<i64, _>("n"), 40);
-    database.ping().await.expect("answers");
+    database.ping(std::time::Duration::from_secs(5)).await.expect("answers");
 }
 
 fn read(entity: &EntityType, n: i32) -> Read {

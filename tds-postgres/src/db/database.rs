@@ -28,8 +28,8 @@ use super::{
 
 /// The oldest supported server version, as `server_version_num`.
 const OLDEST_SERVER: i32 = 140_000;
-/// The time limit of a ping.
-const PING: Duration = Duration::from_secs(5);
+/// The part of a ping's time limit after which the wait for a connection ends, so that the reason for the wait is known.
+const LENT_WITHIN: f64 = 0.9;
 /// How long `close` waits for statements in progress.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -241,11 +241,13 @@ impl Database {
     /// Asks the server for an answer and whether the server accepts writes. Returns how long the answer took.
     ///
     /// # Errors
-    /// Fails if the server does not answer within five seconds, or if the server is read-only.
-    pub async fn ping(&self) -> Result<Duration> {
+    /// Fails if the server does not answer within this time, or if the server is read-only. The message names the
+    /// cause, and neither an address nor a password.
+    pub async fn ping(&self, within: Duration) -> Result<Duration> {
         let began = tokio::time::Instant::now();
+        let pool = if self.ingests { &self.ingest } else { &self.work };
         let asking = async {
-            let mut lent = self.lend().await?;
+            let mut lent = pool.lend_to_ask(within.mul_f64(LENT_WITHIN)).await?;
             let question = sqlx::raw_sql("SELECT current_setting('transaction_read_only') AS read_only");
             let row = lent.fetch_optional(question).await?.ok_or(sqlx::Error::RowNotFound)?;
             let read_only = row.try_get::<String, _>("read_only")? == "on";
@@ -255,8 +257,8 @@ impl Database {
             }
             Ok(read_only)
         };
-        let read_only = tokio::time::timeout(PING, asking).await;
-        let read_only = read_only.unwrap_or_else(|_| Err(silent(PING)));
+        let read_only = tokio::time::timeout(within, asking).await;
+        let read_only = read_only.unwrap_or_else(|_| Err(silent(within)));
         if read_only.doing("checking whether the database answers")? {
             let error = Error::unavailable(
                 "the database is read-only; nothing can be stored until it accepts writes again",

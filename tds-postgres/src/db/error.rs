@@ -52,6 +52,19 @@ pub(crate) fn silent(limit: Duration) -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
+/// Returns the error of a connection that could not be opened for this cause.
+pub(crate) fn unreachable(cause: &str) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::other(cause))
+}
+
+/// Returns the cause of an error, without the words that the driver puts before it.
+pub(crate) fn cause(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(cause) => cause.to_string(),
+        other => of_postgres(other).map_or_else(|| other.to_string(), in_words),
+    }
+}
+
 /// Returns true if the data of the statement is at fault (classes 22, 23 and 54): only this statement fails.
 pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     match error {
@@ -88,6 +101,8 @@ pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
         ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04") => true,
         // The server is read-only: a standby, or a session that was opened while writing was forbidden.
         (_, "25006") => true,
+        // A transaction that failed was left open.
+        (_, "25P02") => true,
         // The server has an internal fault, or a prepared statement is outdated because the tables changed.
         ("58" | "XX", _) | (_, "0A000") => true,
         ("", _) => !matches!(

@@ -85,6 +85,8 @@ struct Shared {
     open: AtomicUsize,
     /// The last time when the server had no more connections for this process.
     crowded: Mutex<Option<Instant>>,
+    /// Why the last attempt to open a connection failed; `None` after a success.
+    fault: Mutex<Option<String>>,
     closed: AtomicBool,
     returned: Notify,
     counts: Counts,
@@ -108,6 +110,7 @@ impl Pool {
             idle: Mutex::default(),
             open: AtomicUsize::new(0),
             crowded: Mutex::default(),
+            fault: Mutex::default(),
             closed: AtomicBool::new(false),
             returned: Notify::new(),
             counts: Counts::default(),
@@ -120,14 +123,31 @@ impl Pool {
 
     /// Waits for a connection. Waiting tasks are served in the order of their requests.
     pub(crate) async fn lend(&self) -> Result<Lent, sqlx::Error> {
+        self.lend_within(self.0.bounds.patience).await
+    }
+
+    /// Like [`Pool::lend`], with another time limit.
+    async fn lend_within(&self, patience: Duration) -> Result<Lent, sqlx::Error> {
         let mut refused = None;
         let _waiting = self.0.counts.ask(self.0.places.available_permits() == 0);
-        match timeout(self.0.bounds.patience, self.0.find(&mut refused)).await {
+        match timeout(patience, self.0.find(&mut refused)).await {
             Ok(found) => found,
             Err(_elapsed) => {
                 self.0.counts.give_up();
                 Err(refused.unwrap_or(sqlx::Error::PoolTimedOut))
             }
+        }
+    }
+
+    /// Like [`Pool::lend`], but asks whether the server answers: the error of a wait that was too long says why no
+    /// connection could be opened, unless all of them are in use.
+    pub(crate) async fn lend_to_ask(&self, patience: Duration) -> Result<Lent, sqlx::Error> {
+        match self.lend_within(patience).await {
+            Err(sqlx::Error::PoolTimedOut) if self.figures().has_free_place() => {
+                let fault = lock(&self.0.fault).clone();
+                Err(fault.map_or_else(|| error::silent(patience), |cause| error::unreachable(&cause)))
+            }
+            lent => lent,
         }
     }
 
@@ -212,7 +232,9 @@ impl Shared {
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let connecting = timeout(CONNECT, self.connector.connect());
-        let connection = connecting.await.unwrap_or_else(|_| Err(error::silent(CONNECT)))?;
+        let connected = connecting.await.unwrap_or_else(|_| Err(error::silent(CONNECT)));
+        *lock(&self.fault) = connected.as_ref().err().map(error::cause);
+        let connection = connected?;
         self.open.fetch_add(1, Ordering::SeqCst);
         Ok(connection)
     }

@@ -39,9 +39,13 @@ pub struct Tx {
 
 impl Tx {
     /// Begins a transaction on a connection. `statement` contains the `BEGIN` and its settings.
-    pub(crate) async fn begin(mut lent: Lent, statement: String, pooled: bool) -> Result<Self, sqlx::Error> {
-        lent.run(quote::statement(statement)).await?;
-        Ok(Self { lent: Some(lent), pooled })
+    pub(crate) async fn begin(lent: Lent, statement: String, pooled: bool) -> Result<Self, sqlx::Error> {
+        // If a statement after the `BEGIN` fails, the transaction is open all the same. Dropping it rolls it back.
+        let mut tx = Self { lent: Some(lent), pooled };
+        if let Some(lent) = &mut tx.lent {
+            lent.run(quote::statement(statement)).await?;
+        }
+        Ok(tx)
     }
 
     /// Sets how long the connection may be silent during a statement.

@@ -139,3 +139,19 @@ async fn a_column_that_is_missing_for_a_moment_spends_no_attempt() {
     let ends = while_so(&case, back, 3).await;
     assert!(ends.into_iter().all(|end| end.expect("stored") == APPLIED));
 }
+
+/// An erasure and a change of the mode hold this lock. A transaction that waits for it in vain has begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_whose_first_lock_is_refused_leaves_no_connection_in_a_failed_transaction() {
+    let case = Case::new().await;
+    let holds = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds_modes')), hashtext('invoices'))";
+    let mut holder = other(&case, holds).await;
+    for id in 0..4 {
+        let error = case.apply(&invoices(), invoice(id, 1)).await.expect_err("locked");
+        assert_eq!(error.kind(), ErrorKind::Locked, "{}", error.chain());
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.expect("rolled back");
+    for id in 0..20 {
+        assert_eq!(case.apply(&invoices(), invoice(id, 1)).await.expect("stored"), APPLIED, "{id}");
+    }
+}

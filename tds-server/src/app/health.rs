@@ -10,9 +10,14 @@ mod webhooks;
 mod workers;
 mod zoho;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tds_core::lock::lock;
 
 pub(crate) use self::{
     conflicts::ConflictsProbe,
@@ -79,8 +84,8 @@ pub trait Probe: Send + Sync {
         false
     }
 
-    /// Checks the component.
-    async fn check(&self) -> ComponentHealth;
+    /// Checks the component. Returns `None` if its health cannot be read.
+    async fn check(&self) -> Option<ComponentHealth>;
 }
 
 /// The health of this process.
@@ -96,16 +101,19 @@ pub struct HealthReport {
 #[derive(Clone, Default)]
 pub struct Health {
     probes: Vec<Arc<dyn Probe>>,
+    /// The last known health of each component.
+    last: Arc<Mutex<BTreeMap<&'static str, ComponentHealth>>>,
 }
 
 impl Health {
     /// Creates a `Health` that checks these components.
     #[must_use]
     pub fn new(probes: Vec<Arc<dyn Probe>>) -> Self {
-        Self { probes }
+        Self { probes, last: Arc::default() }
     }
 
-    /// Checks all components concurrently.
+    /// Checks all components concurrently. While an essential component fails, the others keep their last known
+    /// health if it cannot be read: the failure of the database is no trouble of Zoho or of the schedules.
     pub async fn report(&self) -> HealthReport {
         self.look(|_| true).await
     }
@@ -122,16 +130,59 @@ impl Health {
     async fn look(&self, wanted: impl Fn(&dyn Probe) -> bool) -> HealthReport {
         let chosen = self.probes.iter().filter(|probe| wanted(probe.as_ref()));
         let checks = chosen.map(|probe| async move { (probe.name(), look_at(probe.as_ref()).await) });
-        let components: BTreeMap<_, _> = futures_util::future::join_all(checks).await.into_iter().collect();
+        let looks = futures_util::future::join_all(checks).await;
+        let mut last = lock(&self.last);
+        let fails = looks.iter().any(|(_, look)| look.fails());
+        let health = |(name, look): (&'static str, Look)| (name, look.in_report(last.get(name), fails));
+        let components: BTreeMap<_, _> = looks.iter().cloned().map(health).collect();
+        last.extend(looks.into_iter().filter_map(|(name, look)| Some((name, look.known()?))));
         let worst = components.values().map(|component| component.state).max();
         HealthReport { status: worst.unwrap_or(HealthStatus::Healthy), components }
     }
 }
 
-async fn look_at(probe: &dyn Probe) -> ComponentHealth {
+/// What one look at a component found.
+#[derive(Clone)]
+enum Look {
+    Known(ComponentHealth),
+    Unreadable,
+    Late,
+}
+
+impl Look {
+    /// Returns true if the process cannot store webhooks.
+    fn fails(&self) -> bool {
+        matches!(self, Self::Known(component) if component.state == HealthStatus::Unhealthy)
+    }
+
+    fn known(self) -> Option<ComponentHealth> {
+        match self {
+            Self::Known(component) => Some(component),
+            Self::Unreadable | Self::Late => None,
+        }
+    }
+
+    /// Returns what a report says. `last`: the last known health. `fails`: whether an essential component fails.
+    fn in_report(self, last: Option<&ComponentHealth>, fails: bool) -> ComponentHealth {
+        let trouble = match self {
+            Self::Known(component) => return component,
+            Self::Unreadable => "cannot be read",
+            Self::Late => "no answer in time",
+        };
+        match last {
+            Some(ComponentHealth { state, detail }) if fails => {
+                ComponentHealth { state: *state, detail: format!("when it could last be read: {detail}") }
+            }
+            _ => ComponentHealth::degraded(trouble),
+        }
+    }
+}
+
+async fn look_at(probe: &dyn Probe) -> Look {
     match tokio::time::timeout(PATIENCE, probe.check()).await {
-        Ok(component) => component,
-        Err(_) if probe.is_essential() => ComponentHealth::unhealthy("no answer in time"),
-        Err(_) => ComponentHealth::degraded("no answer in time"),
+        Ok(Some(component)) => Look::Known(component),
+        Ok(None) => Look::Unreadable,
+        Err(_) if probe.is_essential() => Look::Known(ComponentHealth::unhealthy("no answer in time")),
+        Err(_) => Look::Late,
     }
 }

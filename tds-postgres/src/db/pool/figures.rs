@@ -19,6 +19,13 @@ pub struct PoolFigures {
     pub timeouts: u64,
 }
 
+impl PoolFigures {
+    /// Returns true if tasks use fewer connections than there may be.
+    pub(super) fn has_free_place(&self) -> bool {
+        u32::try_from(self.in_use).is_ok_and(|in_use| in_use < self.most)
+    }
+}
+
 /// What a pool counts.
 #[derive(Default)]
 pub(super) struct Counts {

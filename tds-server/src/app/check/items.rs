@@ -32,6 +32,8 @@ const IMAGE_STORE_TIME: std::time::Duration = std::time::Duration::from_secs(20)
 /// What to do about an image store that does not work.
 const IMAGE_STORE_HINT: &str = "check TDS_IMAGE_STORE, the permissions of the folder or the bucket, and AWS_ENDPOINT_URL, \
                                 AWS_REGION and the keys";
+/// The time limit for the database's answer.
+const PING: std::time::Duration = std::time::Duration::from_secs(5);
 /// Clocks that differ by more than this make "since" and "last received" misleading.
 const SKEW: Duration = Duration::seconds(5);
 
@@ -94,7 +96,7 @@ fn unreadable(name: &'static str) -> impl FnOnce(Error) -> Finding {
 
 async fn server(database: &Database, facts: &Result<ServerFacts>) -> Result<Finding> {
     let facts = facts.as_ref().map_err(Error::clone)?;
-    let answered_in = database.ping().await?;
+    let answered_in = database.ping(PING).await?;
     let pooler = if database.is_pooled() { ", behind a pooler in transaction mode" } else { "" };
     let text = format!(
         "PostgreSQL {} at {}{pooler}, answers in {:.1} ms",

@@ -12,6 +12,9 @@ use tds_postgres::{Database, SchemaStatus, SchemaVerdict};
 use super::{ComponentHealth, HealthStatus, Probe};
 use crate::hint::{READ_ONLY, command};
 
+/// The longest wait for an answer of the database. It is shorter than the patience for a whole check.
+const READ_WITHIN: Duration = Duration::from_millis(1_500);
+
 /// Checks whether the database answers.
 pub(crate) struct DatabaseProbe(pub(crate) Database);
 
@@ -25,8 +28,8 @@ impl Probe for DatabaseProbe {
         true
     }
 
-    async fn check(&self) -> ComponentHealth {
-        match self.0.ping().await {
+    async fn check(&self) -> Option<ComponentHealth> {
+        Some(match self.0.ping(READ_WITHIN).await {
             Ok(took) => {
                 ComponentHealth::healthy(format!("answers in {:.1} ms", took.as_secs_f64() * 1_000.0))
             }
@@ -36,14 +39,11 @@ impl Probe for DatabaseProbe {
             }
             Err(error) => {
                 tracing::warn!(error = %error.explain(command), "the database does not answer");
-                ComponentHealth::unhealthy("does not answer; the log says why")
+                ComponentHealth::unhealthy(format!("{error}; tds-server check says what to do"))
             }
-        }
+        })
     }
 }
-
-/// The longest wait for the version of the schema. It is shorter than the patience for a whole check.
-const READ_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Checks whether the schema is the one that this program needs.
 ///
@@ -87,8 +87,8 @@ impl Probe for MigrationsProbe {
         true
     }
 
-    async fn check(&self) -> ComponentHealth {
-        match tokio::time::timeout(READ_WITHIN, self.database.schema()).await {
+    async fn check(&self) -> Option<ComponentHealth> {
+        Some(match tokio::time::timeout(READ_WITHIN, self.database.schema()).await {
             Ok(Ok(schema)) => {
                 let component = Self::judge(schema);
                 self.was_right.store(component.state == HealthStatus::Healthy, Ordering::Relaxed);
@@ -98,6 +98,6 @@ impl Probe for MigrationsProbe {
                 ComponentHealth::healthy("the schema was right when its version was last read")
             }
             Ok(Err(_)) | Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
-        }
+        })
     }
 }

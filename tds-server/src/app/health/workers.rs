@@ -18,15 +18,15 @@ impl Probe for WorkersProbe {
         "workers"
     }
 
-    async fn check(&self) -> ComponentHealth {
+    async fn check(&self) -> Option<ComponentHealth> {
         let restarted = self.supervisor.restarted();
         if !restarted.is_empty() {
             let detail = format!("restarted within the last minute: {}", restarted.join(", "));
-            return ComponentHealth::degraded(detail);
+            return Some(ComponentHealth::degraded(detail));
         }
-        match self.concurrency {
+        Some(match self.concurrency {
             0 => ComponentHealth::healthy("off in this process (TDS_WORKERS=0)"),
             count => ComponentHealth::healthy(format!("up to {count} batches at once")),
-        }
+        })
     }
 }

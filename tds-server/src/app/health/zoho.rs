@@ -53,9 +53,9 @@ impl Probe for ZohoProbe {
         "zoho"
     }
 
-    async fn check(&self) -> ComponentHealth {
+    async fn check(&self) -> Option<ComponentHealth> {
         // If the store does not answer, the database has its own entry.
-        self.health(&self.0.status().await.unwrap_or_default())
+        Some(self.health(&self.0.status().await.unwrap_or_default()))
     }
 }
 
@@ -68,12 +68,12 @@ impl Probe for InventoryProbe {
         "inventory"
     }
 
-    async fn check(&self) -> ComponentHealth {
-        match self.0.missing_inventory() {
+    async fn check(&self) -> Option<ComponentHealth> {
+        Some(match self.0.missing_inventory() {
             None => ComponentHealth::healthy("Zoho Inventory has refused no call"),
             // An organization that never had Inventory has no fault, so this is not reported as trouble.
             Some((line, false)) => ComponentHealth::healthy(line),
             Some((line, true)) => ComponentHealth::degraded(line),
-        }
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What the limits of Zoho leave: of the minute, of the day, for each lane, and for what waits.
 
 use tds_core::{
-    limits::budget::{BudgetStatus, CallCount, PauseStatus, Refusal},
+    limits::budget::{BudgetStatus, CallCount, Refusal},
     queue::Lane,
     record::EntityType,
 };
@@ -21,15 +21,17 @@ wire! {
         /// The lanes, most urgent first
         lanes: Vec<LaneBudget> = each(lanes(&budget.status)),
         forecast: CallForecast = (&budget).into(),
-        /// How far calls are saved
         #[schema(inline, value_type = BudgetStep)]
         step: &'static str = budget.status.throttle().as_str(),
         /// The longest wait of reads for webhooks, which saves calls
         reads_wait_seconds: u64 = budget.reads_wait.as_secs(),
         /// Entity types whose scheduled incremental syncs are postponed to save calls
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
-        /// The pause of all calls; null if there is none
-        pause: Option<CallPause> = budget.status.pause.map(Into::into),
+        #[schema(inline, value_type = Option<LimitName>)]
+        paused_for: Option<&'static str> = budget.status.pause.map(|pause| pause.limit.as_str()),
+        /// The end of the pause of all calls
+        #[serde(with = "time::serde::rfc3339::option")]
+        paused_until: Option<OffsetDateTime> = budget.status.pause.map(|pause| pause.until),
         /// The calls of today by lane, entity type, endpoint and result
         calls_today: Vec<CallsOfAKind> = each(budget.usage.calls),
     }
@@ -68,7 +70,6 @@ wire! {
         lane: &'static str = status.lane.as_str(),
         /// Calls that the lane made today
         spent: u32 = status.spent,
-        /// The limit for which the lane may not call now; null if it may
         #[schema(inline, value_type = Option<LimitName>)]
         refused_for: Option<&'static str> = status.refused.map(|refusal| refusal.limit.as_str()),
         /// How long the lane may not call
@@ -90,14 +91,6 @@ wire! {
         applied_today: u64 = budget.usage.applied,
         /// Calls of today for each of these records
         calls_per_applied: Option<f64> = budget.usage.calls_per_applied(),
-    }
-
-    /// A pause of all calls
-    CallPause from pause: PauseStatus {
-        #[schema(inline, value_type = LimitName)]
-        limit: &'static str = pause.limit.as_str(),
-        #[serde(with = "time::serde::rfc3339")]
-        until: OffsetDateTime = pause.until,
     }
 
     /// The calls of one lane, entity type, endpoint and result

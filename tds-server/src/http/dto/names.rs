@@ -90,7 +90,7 @@ closed_sets! {
     "How strictly calls are saved"
     BudgetStep = Throttle::ALL.map(Throttle::as_str);
 
-    "A limit of Zoho"
+    "The limit that forbids calls now, if one does"
     LimitName = CallLimit::ALL.map(CallLimit::as_str);
 
     "The lane whose budget the calls are spent from"
