@@ -1,10 +1,12 @@
 //! The database to use.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     path::{Path, PathBuf},
 };
 
+use reqwest::Url;
 use tds_postgres::{DatabaseConfig, SchemaName, Schemas};
 
 use super::lookup::Reader;
@@ -101,11 +103,24 @@ fn check_url(reader: &mut Reader<'_>, url: &str) {
     const ACCEPTED: &str = "postgres://user:password@host:5432/name";
     // The value holds a password, so only the part before "://" is shown.
     match url.split_once("://") {
-        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {}
+        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => match Url::parse(url) {
+            Ok(url) => check_tls(reader, &url),
+            Err(error) => reader.error("DATABASE_URL", format!("a URL with an error: {error}"), ACCEPTED),
+        },
         Some((scheme, _)) => {
             reader.error("DATABASE_URL", format!("a value that begins with {scheme}://"), ACCEPTED)
         }
         None => reader.error("DATABASE_URL", "a value that is not a URL", ACCEPTED),
+    }
+}
+
+fn check_tls(reader: &mut Reader<'_>, url: &Url) {
+    const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+    let is_unknown = |(key, mode): &(Cow<'_, str>, Cow<'_, str>)| {
+        matches!(&**key, "sslmode" | "ssl-mode") && !MODES.contains(&mode.to_lowercase().as_str())
+    };
+    if let Some((key, mode)) = url.query_pairs().find(is_unknown) {
+        reader.error("DATABASE_URL", format!("{key}={mode}"), format!("one of {}", MODES.join(", ")));
     }
 }
 

@@ -87,7 +87,7 @@ impl ImageStoreConfig {
         };
         let read = url.filter(is_plain).and_then(|url| match url.scheme() {
             "file" => {
-                let folder = url.to_file_path().ok()?;
+                let folder = url.to_file_path().ok().filter(|folder| folder.parent().is_some())?;
                 let base = Url::from_directory_path(&folder).ok()?.to_string();
                 Some(Self { base, place: ImagePlace::Folder(folder) })
             }

@@ -332,10 +332,15 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
                     line,
                     "set ZOHO_DAILY_LIMIT to the number of calls that your plan allows in a day",
                 ),
-                Some(_) if status.throttle() > Throttle::BulkDeferred => Finding::warning(
+                Some(_) if status.throttle() >= Throttle::JournalOnly => Finding::warning(
                     "budget",
                     line,
                     "the day's calls are spent; see the runbook, \"Zoho's limits\"",
+                ),
+                Some(_) if status.throttle() > Throttle::BulkDeferred => Finding::warning(
+                    "budget",
+                    line,
+                    "more calls are expected today than are left, so some of them wait; see the runbook, \"Zoho's limits\"",
                 ),
                 Some(_) => Finding::ok("budget", line),
             }
