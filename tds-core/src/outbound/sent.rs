@@ -48,6 +48,9 @@ impl Values {
 pub struct Sent {
     /// The write creates the record.
     pub creates: bool,
+    /// It is not known what was sent: the database was restored, and these are the values that the target had then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guessed: bool,
     /// The columns and child tables. Rows have the local columns as well that the source does not take.
     pub values: Values,
 }
@@ -69,7 +72,12 @@ impl Sent {
     pub(crate) fn of(record: &LocalRecord, names: Option<&BTreeSet<String>>) -> Self {
         let all = Values { fields: record.fields.clone(), children: record.children.clone() };
         let values = all.only(|name| names.is_none_or(|names| names.contains(name)));
-        Self { creates: names.is_none(), values }
+        Self { creates: names.is_none(), guessed: false, values }
+    }
+
+    /// Returns what a create may have sent that the target knows nothing of.
+    pub(crate) fn guessed(record: &LocalRecord) -> Self {
+        Self { guessed: true, ..Self::of(record, None) }
     }
 
     /// Returns the record as it was when it was sent.
@@ -82,7 +90,11 @@ impl Sent {
     /// about the others, both sides agree.
     #[must_use]
     pub fn about(writes: &[Self], is_withheld: impl Fn(&str) -> bool) -> Vec<Self> {
-        let about = |sent: &Self| Self { creates: false, values: sent.values.clone().only(&is_withheld) };
+        let about = |sent: &Self| Self {
+            creates: false,
+            guessed: false,
+            values: sent.values.clone().only(&is_withheld),
+        };
         writes.iter().map(about).filter(|sent| !sent.values.is_empty()).collect()
     }
 
@@ -128,6 +140,16 @@ pub(crate) fn recognize(
             .filter_map(|sent| Some(sent.values.children.get(table)?.as_slice()))
             .collect();
         recognize_rows(&sent, (before, target, shown), &counts);
+        let created =
+            writes.iter().find(|sent| sent.creates).and_then(|sent| sent.values.children.get(table));
+        if let Some(created) = created
+            && before.is_empty()
+            && !shown.is_empty()
+            && identity(created, target, shown).is_none()
+        {
+            // A create writes all rows, so rows without ids that the source shows differently were changed there.
+            before.clone_from(created);
+        }
     }
     (base, local)
 }

@@ -226,12 +226,7 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
-        if !in_doubt.is_empty()
-            && let Some(id) = self.find(record).await?
-        {
-            return Ok(Written { read: Some(self.read(id.as_str())), id });
-        }
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError> {
         let fault = self.call("create");
         Self::refused(fault)?;
         let id = {
@@ -272,11 +267,11 @@ impl RemoteWriter for Remote {
         Ok(Removed::Gone)
     }
 
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError> {
         let fault = self.call("find");
         Self::refused(fault)?;
         let state = self.state();
-        let found = state.records.iter().find(|(_, kept)| kept.key == record.key);
+        let found = state.records.iter().find(|(_, kept)| kept.key == versions[0].key);
         Ok(found.map(|(id, _)| RecordId::new(id)))
     }
 }
