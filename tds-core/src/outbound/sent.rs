@@ -122,13 +122,8 @@ pub(crate) fn recognize(
     is_taken: &dyn Fn(&str) -> bool,
 ) -> (Record, LocalRecord) {
     let (mut base, mut local) = (base.clone(), local.clone());
-    for (column, shown) in &remote.fields {
-        let is_own =
-            |sent: &Sent| sent.values.fields.get(column).is_some_and(|sent| is_respelled(sent, shown));
-        if writes.iter().any(is_own) {
-            base.fields.insert(column.clone(), shown.clone());
-        }
-    }
+    let versions: Vec<&Fields> = writes.iter().rev().map(|sent| &sent.values.fields).collect();
+    recognize_columns(&versions, &mut base.fields, (Some(&local.fields), &remote.fields));
     for (table, shown) in &remote.children {
         let counts = |column: &str| is_taken(&format!("{table}.{column}"));
         let Some(before) = base.children.get_mut(table) else { continue };
@@ -212,10 +207,11 @@ fn recognize_rows<'a>(
     for of in known.iter().map(|(id, _)| id) {
         let versions: Vec<&Fields> =
             known.iter().filter(|(id, _)| id == of).map(|(_, version)| *version).collect();
-        let shown = shown.iter().find(|row| id(row).as_ref() == Some(of));
+        let is_it = |row: &&Fields| id(row).as_ref() == Some(of);
+        let (shown, ours) = (shown.iter().find(is_it), target.iter().find(is_it));
         match (base.iter_mut().find(|row| id(row).as_ref() == Some(of)), shown) {
-            (Some(before), Some(shown)) => recognize_columns(&versions, before, shown),
-            (None, Some(shown)) => base.push(as_sent(&versions, shown)),
+            (Some(before), Some(shown)) => recognize_columns(&versions, before, (ours, shown)),
+            (None, Some(shown)) => base.push(as_sent(&versions, (ours, shown))),
             // A user of the source has removed the row since.
             (None, None) if identity == LINE_ID => base.extend(versions.last().map(|first| {
                 let mut row = (*first).clone();
@@ -229,22 +225,28 @@ fn recognize_rows<'a>(
 
 /// Returns a row of the source as it was when it was first sent: with its id and what the source derives. `versions`: the
 /// newest comes first.
-fn as_sent(versions: &[&Fields], shown: &Fields) -> Fields {
+fn as_sent(versions: &[&Fields], (ours, shown): (Option<&Fields>, &Fields)) -> Fields {
     let mut row = shown.clone();
     if let Some(first) = versions.last() {
         let sent = first.iter().filter(|(name, sent)| shown.contains_key(*name) && !sent.is_null());
         row.extend(sent.map(|(name, sent)| (name.clone(), sent.clone())));
     }
-    recognize_columns(versions, &mut row, shown);
+    recognize_columns(versions, &mut row, (ours, shown));
     row
 }
 
-fn recognize_columns(versions: &[&Fields], base: &mut Fields, shown: &Fields) {
+/// Recognizes the values that these writes sent. What the target still has as it was sent is the base, so that the source's
+/// spelling of it is taken; otherwise the base is what the source shows.
+fn recognize_columns(versions: &[&Fields], base: &mut Fields, (ours, shown): (Option<&Fields>, &Fields)) {
     for (column, value) in shown {
-        let is_own = |sent: &&Fields| sent.get(column).is_some_and(|sent| is_respelled(sent, value));
-        if versions.iter().any(is_own) {
-            base.insert(column.clone(), value.clone());
+        let sent = versions.iter().filter_map(|sent| sent.get(column));
+        let mut own = sent.filter(|sent| is_respelled(sent, value)).peekable();
+        if own.peek().is_none() {
+            continue;
         }
+        let ours = ours.and_then(|row| row.get(column));
+        let common = own.find(|sent| ours.is_some_and(|ours| same_value(ours, sent))).unwrap_or(value);
+        base.insert(column.clone(), common.clone());
     }
 }
 

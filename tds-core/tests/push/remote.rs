@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Refused,
     /// No call reaches the source.
     Unheard,
+    /// The call is lost, and nobody knows.
+    CallLost,
     /// The source does the write, and the answer is lost.
     AnswerLost,
     /// The create works, and the call after it fails.
@@ -163,6 +165,7 @@ impl Remote {
     fn refused(fault: Option<Fault>) -> Result<(), WriteError> {
         match fault {
             Some(Fault::Refused) => Err(WriteError::Refused(Error::invalid("the source says no"))),
+            Some(Fault::CallLost) => Err(WriteError::InDoubt(Error::unavailable("no answer"))),
             Some(Fault::Unheard) => Err(WriteError::Refused(Error::unavailable("no route to the source"))),
             _ => Ok(()),
         }

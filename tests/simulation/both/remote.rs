@@ -108,10 +108,14 @@ impl Remote {
     ) -> Result<Entry> {
         let now = self.world.clock.second();
         let mut entry = shop.entries.get(&id).cloned().ok_or_else(|| Error::not_found("no such record"))?;
-        // Until the answer to a create is known, nothing is known of what users did to the record since.
-        let read = shop.read.get(&(self.process.number, id)).copied();
-        let is_new = changed.is_none() || entry.key.is_some() && !shop.settled.contains(&id);
-        let read = read.filter(|_| !is_new).or(is_new.then_some(time::OffsetDateTime::UNIX_EPOCH));
+        // A record that is created has been searched for; otherwise another process creates it at the same moment.
+        let read = match changed {
+            Some(_) => shop.read.get(&(self.process.number, id)).copied(),
+            None => {
+                let searched = shop.searched.get(&(self.process.number, record.key.clone()));
+                Some(searched.copied().unwrap_or(time::OffsetDateTime::UNIX_EPOCH))
+            }
+        };
         let all = changed.is_none() || self.bug == Some(Bug::WritesEverything);
         let is_written = |name: &str| all || changed.is_some_and(|changed| changed.contains(name));
         let columns = COLUMNS[self.kind].into_iter().chain((self.kind == 1).then_some("product_zoho_id"));
@@ -254,31 +258,12 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError> {
         self.check(record, None)?;
-        let blind = self.bug == Some(Bug::CreatesBlindly);
-        // Products are created with a unique key. Orders have to be looked for before a repetition.
-        if self.kind == 1 && !in_doubt.is_empty() && !blind {
-            let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
-            if let Some(id) = found {
-                let adopt = |shop: &mut Shop| Ok((id, self.put(shop, id, record, None)?));
-                let adopted = self.call("adopt", adopt).await;
-                let (entry, seen) = adopted.map_err(|failure| match failure {
-                    Failure::Refused(error) | Failure::Lost(error) => {
-                        WriteError::Partly { id: RecordId::new(id.to_string()), error }
-                    }
-                })?;
-                return Ok(self.written(entry, seen));
-            }
-        }
-        let create = |shop: &mut Shop| match shop
-            .find(&record.key)
-            .filter(|_| self.kind == 0 && !in_doubt.is_empty() && !blind)
-        {
-            Some(id) => {
-                let entry = self.put(shop, id, record, None)?;
-                Ok((id, entry))
-            }
+        // Products are created with a unique key, so that nothing is doubled when two processes create the same one.
+        let is_upsert = self.kind == 0 && self.bug != Some(Bug::CreatesBlindly);
+        let create = |shop: &mut Shop| match shop.find(&record.key).filter(|_| is_upsert) {
+            Some(id) => Ok((id, self.put(shop, id, record, None)?)),
             None => self.enter(shop, record),
         };
         let (entry, seen) = self.call("create", create).await?;
@@ -304,8 +289,25 @@ impl RemoteWriter for Remote {
         Ok(Removed::Gone)
     }
 
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
-        let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError> {
+        if self.bug == Some(Bug::CreatesBlindly) {
+            return Ok(None);
+        }
+        let key = &versions[0].key;
+        let search = |shop: &mut Shop| {
+            let now = self.world.clock.now();
+            shop.searched.insert((self.process.number, key.clone()), now);
+            let found = shop.find(key);
+            // A search by the unique key counts as a change, although it changes nothing.
+            if let Some((id, entry)) =
+                found.filter(|_| self.kind == 0).and_then(|id| Some((id, shop.entries.get_mut(&id)?)))
+            {
+                entry.version = self.world.clock.second();
+                self.post.send(self.kind, id, Some(entry));
+            }
+            Ok(found)
+        };
+        let (found, _) = self.call("search", search).await?;
         Ok(found.map(|id| RecordId::new(id.to_string())))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Pushing;
 use crate::{
-    outbound::{LocalRecord, Mode, Sent, Settlement, Values, identity, recognize},
+    outbound::{LocalRecord, Mode, Sent, Settlement, Values, identity, is_respelled, recognize},
     record::{Fields, Observed, Payload, Record, Shape, SourcePayload, same_value},
 };
 
@@ -105,8 +105,9 @@ fn doubt(base: &mut Record, record: &LocalRecord, remote: &Record) {
 /// Takes the values out of a base that are the target's and not the source's.
 fn forget(base: &mut Fields, target: &Fields, source: &Fields) {
     for (name, value) in base {
-        let is = |side: &Fields| side.get(name).is_none_or(|other| same_value(other, value));
-        if is(target) && !is(source) {
+        let is_unchanged = target.get(name).is_none_or(|ours| same_value(ours, value));
+        let is_shown = source.get(name).is_none_or(|theirs| is_respelled(value, theirs));
+        if is_unchanged && !is_shown {
             *value = Value::Null;
         }
     }
