@@ -265,11 +265,20 @@ fn resembles(sent: &Fields, shown: &Fields, counts: Counts<'_>) -> bool {
     !same.is_empty() && same.len() >= other.len()
 }
 
-/// Returns true if the source may have made one value out of the other: it rounds amounts to cents, and changes spaces
-/// and capitals of texts.
+/// Returns true if the source may have made one value out of the other: it rounds amounts to cents, changes spaces and
+/// capitals of texts, and adds keys to objects.
 pub(crate) fn is_respelled(sent: &Value, shown: &Value) -> bool {
     if same_value(sent, shown) {
         return true;
+    }
+    match (sent, shown) {
+        (Value::Object(sent), Value::Object(shown)) => {
+            return sent.iter().all(|(key, sent)| is_respelled(sent, shown.get(key).unwrap_or(&Value::Null)));
+        }
+        (Value::Array(sent), Value::Array(shown)) if sent.len() == shown.len() => {
+            return sent.iter().zip(shown).all(|(sent, shown)| is_respelled(sent, shown));
+        }
+        _ => {}
     }
     match (number(sent), number(shown)) {
         (Some(sent), Some(shown)) => {
@@ -318,6 +327,8 @@ mod tests {
             (json!("10.50"), json!(10.5)),
             (json!(" two  words "), json!("Two words")),
             (json!(null), json!("")),
+            (json!({"city": "Basra", "fax": ""}), json!({"city": "BASRA", "address_id": "1"})),
+            (json!([{"email": "a@b"}]), json!([{"email": "a@b", "contact_person_id": "1"}])),
         ] {
             assert!(is_respelled(&sent, &shown), "{sent} {shown}");
         }
@@ -328,6 +339,8 @@ mod tests {
             (json!(1), json!("one")),
             (json!(null), json!(0)),
             (json!(true), json!(false)),
+            (json!({"city": "Basra"}), json!({"city": "Erbil"})),
+            (json!([{"email": "a@b"}]), json!([{"email": "a@b"}, {"email": "c@d"}])),
             (json!("-79228162514264337593543950335"), json!("79228162514264337593543950335")),
         ] {
             assert!(!is_respelled(&sent, &shown), "{sent} {shown}");

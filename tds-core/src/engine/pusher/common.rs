@@ -46,13 +46,13 @@ impl Pushing<'_> {
     /// own, may not have been written: a create can take several calls.
     fn created(&self, sent: &Sent, remote: &Record) -> Record {
         let mut base = Record { version: None, ..remote.clone() };
-        base.volatile.clear();
-        base.fields.retain(|name, shown| {
-            let is_written = self.is_writable(name, false) && sent.values.fields.contains_key(name);
-            is_written && !is_empty(shown) && !self.handler.writer.is_unfinished(name, shown)
-        });
-        for (name, value) in &mut base.fields {
-            value.clone_from(&sent.values.fields[name]);
+        for columns in [&mut base.fields, &mut base.volatile] {
+            columns.retain(|name, value| {
+                let is_unfinished = is_empty(value) || self.handler.writer.is_unfinished(name, value);
+                let sent =
+                    sent.values.fields.get(name).filter(|_| !is_unfinished && self.is_writable(name, false));
+                sent.map(|sent| value.clone_from(sent)).is_some()
+            });
         }
         base.children.retain(|table, _| sent.values.children.contains_key(table));
         base.children.values_mut().for_each(Vec::clear);
