@@ -297,7 +297,7 @@ async fn statuses_move_stock_and_receivables() {
     shop.ids.product = id(&shop.create("products", 2).await).to_owned();
     let mut invoice = local("invoices", 3, &shop.ids);
     invoice.fields.insert("status".to_owned(), json!("draft"));
-    let created = shop.caller.writer("invoices").create(&invoice, &[]).await.expect("an invoice");
+    let created = shop.caller.writer("invoices").create(&invoice).await.expect("an invoice");
     let created = created.id.as_str().to_owned();
     let owed = |shop: &Shop| {
         shop.stored("customers", &shop.ids.customer)["outstanding_receivable_amount"].to_string()

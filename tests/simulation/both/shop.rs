@@ -1,7 +1,7 @@
 //! The records at the source. The source derives totals, spells notes in its own way, and moves stock by itself.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
