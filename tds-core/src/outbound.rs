@@ -27,6 +27,7 @@ mod writer;
 
 pub(crate) use self::{
     answer::differing,
+    pairs::identity,
     sent::{is_respelled, recognize},
 };
 pub use self::{

@@ -16,7 +16,7 @@ use crate::{
     shop::program,
     two_way::{
         both::Both,
-        entries::{KINDS, enter},
+        entries::{Entered, KINDS, enter},
         losses::{assert_unique_keys, counts},
     },
 };
@@ -63,10 +63,15 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 async fn a_restored_dump_is_brought_level_and_nothing_that_was_pushed_since_is_created_twice() {
     let shop = Both::open(7).await;
     shop.set_modes("bidirectional").await;
+    for (entity, policy) in
+        [("customers", "newest_wins"), ("products", "zoho_wins"), ("invoices", "newest_wins")]
+    {
+        shop.set(json!({"entity_type": entity, "conflict_policy": policy})).await;
+    }
     // A record of every kind waits to be created when the backup is made.
     shop.server.kill().await;
     calls_of_the_dead_are_over(&shop.zoho, &shop.database).await;
-    enter(&shop, "Waiting").await;
+    let waiting = enter(&shop, "Waiting").await;
     let (home, kept) = (tempfile::tempdir().expect("a directory"), ["--keep", "1", "--directory"]);
     let directory = home.path().join("backups");
     let to = [&kept[..], &[directory.to_str().expect("a path")]].concat();
@@ -80,6 +85,7 @@ async fn a_restored_dump_is_brought_level_and_nothing_that_was_pushed_since_is_c
     // What the backup does not know: pushes of what waited, records of both sides, edits, and a deletion.
     shop.server.start_again().await;
     shop.arrived("what waited").await;
+    let edited_there = edit_what_waited(&shop, &waiting).await;
     enter(&shop, "Later").await;
     shop.arrived("what was entered after the backup").await;
     let (_, edited) = shop.known("invoices", 0).await;
@@ -113,6 +119,15 @@ async fn a_restored_dump_is_brought_level_and_nothing_that_was_pushed_since_is_c
         let local_only = format!("erp.{} WHERE zoho_id IS NULL AND deleted_at IS NULL", kind.table);
         assert_eq!(shop.count(&local_only).await, 0, "{}", kind.entity);
     }
+    for (table, local, column, module, remote, key, value) in edited_there {
+        let sides = (&shop.row(table, local).await[column], &shop.in_zoho(module, &remote, key));
+        let text = |value: &Value| {
+            value.as_str().map_or_else(|| value.as_f64().map(|n| n.to_string()), |it| Some(it.to_owned()))
+        };
+        assert_eq!((text(sides.0), text(sides.1)), (text(&value), text(&value)), "{table} {local} {column}");
+    }
+    let lost = "tds_conflicts WHERE entity_type = 'products' AND status = 'resolved' AND fields::text LIKE '%1500.5%'";
+    assert_eq!(shop.count(lost).await, 1, "what the backup had is kept");
     let gone = format!("erp.purchase_orders WHERE zoho_id = '{deleted}' AND deleted_at IS NOT NULL");
     assert_eq!(shop.count(&gone).await, 1, "the deletion is found");
     // Values that Zoho derives, such as the stock of a product that was linked only now, come with the repair.
@@ -120,6 +135,28 @@ async fn a_restored_dump_is_brought_level_and_nothing_that_was_pushed_since_is_c
     shop.arrived("the repair").await;
     assert_level(&shop).await;
     shop.server.kill().await;
+}
+
+/// A value that a user of Zoho enters: the table, the local id, the column, the module, the id in Zoho, the key, the value.
+type There = (&'static str, i64, &'static str, Module, String, &'static str, Value);
+
+/// Changes records in Zoho that the backup does not know to be there.
+async fn edit_what_waited(shop: &Both, waiting: &Entered) -> Vec<There> {
+    let edits = [
+        ("customers", "company_name", Module::CONTACTS, "company_name", json!("renamed in Zoho")),
+        ("customers", "notes", Module::CONTACTS, "notes", json!("entered in Zoho")),
+        ("products", "rate", Module::ITEMS, "rate", json!(444)),
+        ("invoices", "notes", Module::INVOICES, "notes", json!("entered in Zoho")),
+        ("invoices", "reference_number", Module::INVOICES, "reference_number", json!("of Zoho")),
+    ];
+    let mut done = Vec::new();
+    for (table, column, module, key, value) in edits {
+        let local = waiting[table];
+        let remote = shop.row(table, local).await["zoho_id"].as_str().expect("an id").to_owned();
+        shop.edit_unheard(module, &remote, json!({key: value}));
+        done.push((table, local, column, module, remote, key, value));
+    }
+    done
 }
 
 /// Makes one more backup, whose name has another second, and returns it. The first one is removed, because one is kept.

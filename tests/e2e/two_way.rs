@@ -3,6 +3,7 @@
 
 pub(crate) mod both;
 pub(crate) mod conflicts;
+pub(crate) mod doubt;
 pub(crate) mod entries;
 pub(crate) mod examples;
 pub(crate) mod losses;

@@ -173,13 +173,7 @@ impl Both {
 
     fn new_process(&self, number: u64) -> Gated {
         let process = Process::new(number, Arc::clone(&self.world));
-        Gated {
-            inner: self.store.clone(),
-            process,
-            world: Arc::clone(&self.world),
-            shops: Arc::clone(&self.shops),
-            bug: self.bug,
-        }
+        Gated { inner: self.store.clone(), process, world: Arc::clone(&self.world), bug: self.bug }
     }
 
     /// Starts a process again each time it dies.

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! load ─┬─ shadow ─────────────────────────────────────────────────────► settle (differences only)
+//!       ├─ in doubt ── find ── linked ─────────────────────────────────► load again
 //!       ├─ delete ── read ── remove ───────────────────────────────────► settle
 //!       ├─ no id at the source ── sending ── create ── linked ─┐
 //!       └─ an id ── read ── merge ── sending ── update ────────┴─ apply the answer ──► settle
 //! ```
 //!
 //! The process may end at every arrow. The changes of the record stay pending until `settle`, so the push begins again,
-//! reads the source, and finds there what it wrote. A create whose answer did not arrive stays in doubt: it is never
-//! repeated without a search.
+//! reads the source, and finds there what it wrote. A create whose answer did not arrive stays in doubt: the record is
+//! searched for before anything else is done with it. A record that is found is one that both sides have, and what the
+//! create sent is their last common state.
 
 mod common;
+mod doubt;
 mod remove;
 mod shadow;
 mod update;
@@ -121,13 +124,10 @@ impl Pushing<'_> {
             let reason = "a create without an answer may still be under way at the source".to_owned();
             return Ok(Handled::Retry { after, reason });
         }
-        let done = match (&push.record, push.operation, &push.link.remote_id) {
-            (None, ..) | (_, Operation::Delete, _) => self.remove().await,
-            (Some(record), Operation::Upsert, None) => self.create(record).await,
-            (Some(record), Operation::Upsert, Some(id)) => self.update(record, id).await,
-        };
-        match done {
-            Ok(outcome) => Ok(Handled::Done(outcome)),
+        match self.done().await {
+            Ok(Some(outcome)) => Ok(Handled::Done(outcome)),
+            // Both sides have the record, which is another state of the target.
+            Ok(None) => self.handler.handle(self.item).await,
             Err(WriteError::WaitsFor(awaited)) => Ok(Handled::Retry {
                 after: self.patience(),
                 reason: WriteError::WaitsFor(awaited).to_string(),
@@ -138,40 +138,34 @@ impl Pushing<'_> {
         }
     }
 
+    /// Does what the record needs. `None`: a create in doubt has made the record, and the link is stored.
+    async fn done(&self) -> Result<Option<Outcome>, WriteError> {
+        let push = self.push;
+        if self.is_in_doubt() && self.link_found().await? {
+            return Ok(None);
+        }
+        let outcome = match (&push.record, push.operation, &push.link.remote_id) {
+            (None, ..) | (_, Operation::Delete, _) => self.remove().await,
+            (Some(record), Operation::Upsert, None) => self.create(record).await,
+            (Some(record), Operation::Upsert, Some(id)) => self.update(record, id).await,
+        };
+        outcome.map(Some)
+    }
+
     /// Returns how long the push waits for a record that it refers to: a quarter of the time that it has waited.
     fn patience(&self) -> Duration {
         let waited = Duration::try_from(self.handler.clock.now() - self.push.changed_at).unwrap_or_default();
         (waited / 4).clamp(SHORTEST, LONGEST)
     }
 
-    /// Returns how long a create in doubt may still be under way at the source; `None` if none is.
-    fn settles_in(&self) -> Option<Duration> {
-        let since = self.push.link.in_doubt_since?;
-        let end = since + self.handler.writer.settles_after();
-        Duration::try_from(end - self.handler.clock.now()).ok().filter(|rest| !rest.is_zero())
-    }
-
-    /// Returns the versions of a record that creates in doubt may have made.
-    fn in_doubt(&self, record: &LocalRecord) -> Vec<LocalRecord> {
-        if self.push.link.in_doubt_since.is_none() {
-            return Vec::new();
-        }
-        if self.push.sent.is_empty() {
-            return vec![record.clone()];
-        }
-        self.push.sent.iter().map(|sent| sent.in_place_of(record)).collect()
-    }
-
+    /// Creates a record that the source does not have, as far as is known.
     async fn create(&self, record: &LocalRecord) -> Result<Outcome, WriteError> {
         let PushHandler { outbox, writer, .. } = self.handler;
-        let in_doubt = self.in_doubt(record);
-        if in_doubt.is_empty() {
-            // What can be known without a call must not leave a record in doubt.
-            writer.check(record, None)?;
-        }
+        // What can be known without a call must not leave a record in doubt.
+        writer.check(record, None)?;
         let sending = Sending { sent: Sent::of(record, None), conflicts: Vec::new() };
         outbox.sending(self.push, &sending).await?;
-        let written = match writer.create(record, &in_doubt).await {
+        let written = match writer.create(record).await {
             Ok(written) => written,
             Err(WriteError::Partly { id, error }) => {
                 outbox.linked(self.push, &id).await?;
@@ -179,7 +173,7 @@ impl Pushing<'_> {
             }
             Err(error @ (WriteError::WaitsFor(_) | WriteError::Refused(_))) => {
                 // A refusal says nothing about an earlier create.
-                if in_doubt.is_empty() {
+                if !self.is_in_doubt() {
                     outbox.not_created(self.push).await?;
                 }
                 return Err(error);
@@ -187,10 +181,15 @@ impl Pushing<'_> {
             Err(error @ WriteError::InDoubt(_)) => return Err(error),
         };
         outbox.linked(self.push, &written.id).await?;
+        self.finish((record, None), written, self.pushed(record)).await
+    }
+
+    /// Returns the settlement of a record that was created.
+    fn pushed(&self, record: &LocalRecord) -> Settlement {
         let mut settlement = Settlement::new(Settled::Pushed);
         settlement.note = not_written(&self.withheld);
         settlement.differences = self.all_fields(record);
-        self.finish((record, None), written, settlement).await
+        settlement
     }
 
     /// Applies the answer of a write, and settles the push. `update`: `None` if the record was created.

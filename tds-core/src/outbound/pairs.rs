@@ -96,7 +96,7 @@ pub(super) fn pair<'a>(
 
 /// Returns the column that distinguishes the rows of each side. Rows of the target may be new, so their ids need not be
 /// complete.
-pub(super) fn identity(base: &[Fields], target: &[Fields], source: &[Fields]) -> Option<&'static str> {
+pub(crate) fn identity(base: &[Fields], target: &[Fields], source: &[Fields]) -> Option<&'static str> {
     let all = |rows: &[Fields], column: &str| identifies(column, &rows.iter().collect::<Vec<_>>());
     let is_seen = !base.is_empty() || !source.is_empty();
     IDENTITIES.into_iter().filter(|column| *column != POSITION).find(|column| {

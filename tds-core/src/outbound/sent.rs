@@ -48,6 +48,9 @@ impl Values {
 pub struct Sent {
     /// The write creates the record.
     pub creates: bool,
+    /// It is not known what was sent: the database was restored, and these are the values that the target had then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guessed: bool,
     /// The columns and child tables. Rows have the local columns as well that the source does not take.
     pub values: Values,
 }
@@ -69,7 +72,12 @@ impl Sent {
     pub(crate) fn of(record: &LocalRecord, names: Option<&BTreeSet<String>>) -> Self {
         let all = Values { fields: record.fields.clone(), children: record.children.clone() };
         let values = all.only(|name| names.is_none_or(|names| names.contains(name)));
-        Self { creates: names.is_none(), values }
+        Self { creates: names.is_none(), guessed: false, values }
+    }
+
+    /// Returns what a create may have sent that the target knows nothing of.
+    pub(crate) fn guessed(record: &LocalRecord) -> Self {
+        Self { guessed: true, ..Self::of(record, None) }
     }
 
     /// Returns the record as it was when it was sent.
@@ -82,7 +90,11 @@ impl Sent {
     /// about the others, both sides agree.
     #[must_use]
     pub fn about(writes: &[Self], is_withheld: impl Fn(&str) -> bool) -> Vec<Self> {
-        let about = |sent: &Self| Self { creates: false, values: sent.values.clone().only(&is_withheld) };
+        let about = |sent: &Self| Self {
+            creates: false,
+            guessed: false,
+            values: sent.values.clone().only(&is_withheld),
+        };
         writes.iter().map(about).filter(|sent| !sent.values.is_empty()).collect()
     }
 
@@ -110,13 +122,8 @@ pub(crate) fn recognize(
     is_taken: &dyn Fn(&str) -> bool,
 ) -> (Record, LocalRecord) {
     let (mut base, mut local) = (base.clone(), local.clone());
-    for (column, shown) in &remote.fields {
-        let is_own =
-            |sent: &Sent| sent.values.fields.get(column).is_some_and(|sent| is_respelled(sent, shown));
-        if writes.iter().any(is_own) {
-            base.fields.insert(column.clone(), shown.clone());
-        }
-    }
+    let versions: Vec<&Fields> = writes.iter().rev().map(|sent| &sent.values.fields).collect();
+    recognize_columns(&versions, &mut base.fields, (Some(&local.fields), &remote.fields));
     for (table, shown) in &remote.children {
         let counts = |column: &str| is_taken(&format!("{table}.{column}"));
         let Some(before) = base.children.get_mut(table) else { continue };
@@ -128,6 +135,16 @@ pub(crate) fn recognize(
             .filter_map(|sent| Some(sent.values.children.get(table)?.as_slice()))
             .collect();
         recognize_rows(&sent, (before, target, shown), &counts);
+        let created =
+            writes.iter().find(|sent| sent.creates).and_then(|sent| sent.values.children.get(table));
+        if let Some(created) = created
+            && before.is_empty()
+            && !shown.is_empty()
+            && identity(created, target, shown).is_none()
+        {
+            // A create writes all rows, so rows without ids that the source shows differently were changed there.
+            before.clone_from(created);
+        }
     }
     (base, local)
 }
@@ -190,10 +207,11 @@ fn recognize_rows<'a>(
     for of in known.iter().map(|(id, _)| id) {
         let versions: Vec<&Fields> =
             known.iter().filter(|(id, _)| id == of).map(|(_, version)| *version).collect();
-        let shown = shown.iter().find(|row| id(row).as_ref() == Some(of));
+        let is_it = |row: &&Fields| id(row).as_ref() == Some(of);
+        let (shown, ours) = (shown.iter().find(is_it), target.iter().find(is_it));
         match (base.iter_mut().find(|row| id(row).as_ref() == Some(of)), shown) {
-            (Some(before), Some(shown)) => recognize_columns(&versions, before, shown),
-            (None, Some(shown)) => base.push(as_sent(&versions, shown)),
+            (Some(before), Some(shown)) => recognize_columns(&versions, before, (ours, shown)),
+            (None, Some(shown)) => base.push(as_sent(&versions, (ours, shown))),
             // A user of the source has removed the row since.
             (None, None) if identity == LINE_ID => base.extend(versions.last().map(|first| {
                 let mut row = (*first).clone();
@@ -207,22 +225,28 @@ fn recognize_rows<'a>(
 
 /// Returns a row of the source as it was when it was first sent: with its id and what the source derives. `versions`: the
 /// newest comes first.
-fn as_sent(versions: &[&Fields], shown: &Fields) -> Fields {
+fn as_sent(versions: &[&Fields], (ours, shown): (Option<&Fields>, &Fields)) -> Fields {
     let mut row = shown.clone();
     if let Some(first) = versions.last() {
         let sent = first.iter().filter(|(name, sent)| shown.contains_key(*name) && !sent.is_null());
         row.extend(sent.map(|(name, sent)| (name.clone(), sent.clone())));
     }
-    recognize_columns(versions, &mut row, shown);
+    recognize_columns(versions, &mut row, (ours, shown));
     row
 }
 
-fn recognize_columns(versions: &[&Fields], base: &mut Fields, shown: &Fields) {
+/// Recognizes the values that these writes sent. What the target still has as it was sent is the base, so that the source's
+/// spelling of it is taken; otherwise the base is what the source shows.
+fn recognize_columns(versions: &[&Fields], base: &mut Fields, (ours, shown): (Option<&Fields>, &Fields)) {
     for (column, value) in shown {
-        let is_own = |sent: &&Fields| sent.get(column).is_some_and(|sent| is_respelled(sent, value));
-        if versions.iter().any(is_own) {
-            base.insert(column.clone(), value.clone());
+        let sent = versions.iter().filter_map(|sent| sent.get(column));
+        let mut own = sent.filter(|sent| is_respelled(sent, value)).peekable();
+        if own.peek().is_none() {
+            continue;
         }
+        let ours = ours.and_then(|row| row.get(column));
+        let common = own.find(|sent| ours.is_some_and(|ours| same_value(ours, sent))).unwrap_or(value);
+        base.insert(column.clone(), common.clone());
     }
 }
 
@@ -241,11 +265,20 @@ fn resembles(sent: &Fields, shown: &Fields, counts: Counts<'_>) -> bool {
     !same.is_empty() && same.len() >= other.len()
 }
 
-/// Returns true if the source may have made one value out of the other: it rounds amounts to cents, and changes spaces
-/// and capitals of texts.
+/// Returns true if the source may have made one value out of the other: it rounds amounts to cents, changes spaces and
+/// capitals of texts, and adds keys to objects.
 pub(crate) fn is_respelled(sent: &Value, shown: &Value) -> bool {
     if same_value(sent, shown) {
         return true;
+    }
+    match (sent, shown) {
+        (Value::Object(sent), Value::Object(shown)) => {
+            return sent.iter().all(|(key, sent)| is_respelled(sent, shown.get(key).unwrap_or(&Value::Null)));
+        }
+        (Value::Array(sent), Value::Array(shown)) if sent.len() == shown.len() => {
+            return sent.iter().zip(shown).all(|(sent, shown)| is_respelled(sent, shown));
+        }
+        _ => {}
     }
     match (number(sent), number(shown)) {
         (Some(sent), Some(shown)) => {
@@ -294,6 +327,8 @@ mod tests {
             (json!("10.50"), json!(10.5)),
             (json!(" two  words "), json!("Two words")),
             (json!(null), json!("")),
+            (json!({"city": "Basra", "fax": ""}), json!({"city": "BASRA", "address_id": "1"})),
+            (json!([{"email": "a@b"}]), json!([{"email": "a@b", "contact_person_id": "1"}])),
         ] {
             assert!(is_respelled(&sent, &shown), "{sent} {shown}");
         }
@@ -304,6 +339,8 @@ mod tests {
             (json!(1), json!("one")),
             (json!(null), json!(0)),
             (json!(true), json!(false)),
+            (json!({"city": "Basra"}), json!({"city": "Erbil"})),
+            (json!([{"email": "a@b"}]), json!([{"email": "a@b"}, {"email": "c@d"}])),
             (json!("-79228162514264337593543950335"), json!("79228162514264337593543950335")),
         ] {
             assert!(!is_respelled(&sent, &shown), "{sent} {shown}");

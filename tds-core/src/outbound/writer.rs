@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use thiserror::Error as ThisError;
 
 use super::LocalRecord;
@@ -83,7 +84,8 @@ pub enum WriteError {
 /// The writer of one entity type at the source.
 ///
 /// # Contract
-/// - A create that is repeated with the same key makes no second record, if `in_doubt` has what was sent before.
+/// - A create is only repeated after [`RemoteWriter::find`] found nothing. If an earlier one arrives late nevertheless, at
+///   least [`RemoteWriter::settles_after`] after it was sent, there is no second record with the same key.
 /// - The body of a write contains only what the writer knows how to write, never what was read.
 /// - Validation comes before calls: a record that the source would refuse costs no call.
 ///
@@ -117,6 +119,13 @@ pub trait RemoteWriter: Send + Sync {
     /// source.
     fn writable(&self, column: &str, exists: bool) -> Writable;
 
+    /// Returns true if a new record may show this value in a column, or these rows, although the create was to write another
+    /// one: a call after the create writes it, and until then the source has its own. The default implementation returns
+    /// false: the call that creates a record writes all of it.
+    fn is_unfinished(&self, _column: &str, _shown: &Value) -> bool {
+        false
+    }
+
     /// Examines whether a record can be written, without a call. `changed`: the columns and child tables to change;
     /// `None`: the record would be created.
     ///
@@ -130,12 +139,11 @@ pub trait RemoteWriter: Send + Sync {
         Duration::ZERO
     }
 
-    /// Creates a record. `in_doubt`: the versions of it that earlier creates sent whose outcome is not known, so that each of
-    /// them may have made the record.
+    /// Creates a record that the source does not have.
     ///
     /// # Errors
     /// See [`WriteError`].
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError>;
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError>;
 
     /// Changes these columns and child tables of a record. A column that the record does not have at all keeps the value of
     /// the source.
@@ -150,9 +158,10 @@ pub trait RemoteWriter: Send + Sync {
     /// See [`WriteError`].
     async fn remove(&self, record: &LocalRecord) -> Result<Removed, WriteError>;
 
-    /// Looks for the record that a create in doubt may have made, by its key. `None`: there is none.
+    /// Looks for the record that creates in doubt may have made, and changes nothing that people see in it. `versions`: what
+    /// they may have sent, at least one version; all of them have the same key. `None`: there is none.
     ///
     /// # Errors
     /// See [`WriteError`].
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError>;
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError>;
 }

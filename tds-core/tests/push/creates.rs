@@ -46,7 +46,7 @@ async fn a_create_whose_answer_was_lost_is_found_and_not_repeated() {
         assert!(desk.store.remote_id(&INVOICES, id).is_some(), "{fault:?}");
         assert_eq!(desk.statuses().await.len(), 1, "{fault:?}");
         let expected: &[&str] = match fault {
-            Fault::AnswerLost => &["create", "find"],
+            Fault::AnswerLost => &["create", "find", "read"],
             // The create is known, so the rest of it is a change: there is none.
             Fault::Half => &["create", "read"],
             _ => &["create", "create"],

@@ -7,7 +7,7 @@ use tds_core::{
     engine::{Engine, RunningEngine, Stores, WorkerSettings},
     memory::MemoryStore,
     outbound::{
-        ConflictPolicy, EntryStatus, Mode, ModeChange, Modes as _, OutboxEntry, OutboxFilter,
+        Conflict, ConflictPolicy, EntryStatus, Mode, ModeChange, Modes as _, OutboxEntry, OutboxFilter,
         OutboxOperator as _,
     },
     queue::{ItemFilter, ItemStatus, Lane, NewItem, Queue as _, QueueOperator as _, Work},
@@ -114,6 +114,10 @@ impl Desk {
         let page = self.store.list(&filter, 10, None).await.expect("items");
         assert_eq!(page.items.len(), 1, "one dead letter");
         page.items[0].error_message.clone().expect("an error")
+    }
+
+    pub(crate) async fn conflicts(&self) -> Vec<Conflict> {
+        self.store.conflicts(None, None, None, 9).await.expect("conflicts").items
     }
 
     pub(crate) fn here(&self, id: i64, column: &str) -> Value {

@@ -3,6 +3,7 @@
 mod conflicts;
 mod creates;
 mod desk;
+mod doubt;
 mod hidden;
 mod merging;
 mod modes;

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Refused,
     /// No call reaches the source.
     Unheard,
+    /// The call is lost, and nobody knows.
+    CallLost,
     /// The source does the write, and the answer is lost.
     AnswerLost,
     /// The create works, and the call after it fails.
@@ -163,6 +165,7 @@ impl Remote {
     fn refused(fault: Option<Fault>) -> Result<(), WriteError> {
         match fault {
             Some(Fault::Refused) => Err(WriteError::Refused(Error::invalid("the source says no"))),
+            Some(Fault::CallLost) => Err(WriteError::InDoubt(Error::unavailable("no answer"))),
             Some(Fault::Unheard) => Err(WriteError::Refused(Error::unavailable("no route to the source"))),
             _ => Ok(()),
         }
@@ -226,12 +229,7 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
-        if !in_doubt.is_empty()
-            && let Some(id) = self.find(record).await?
-        {
-            return Ok(Written { read: Some(self.read(id.as_str())), id });
-        }
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError> {
         let fault = self.call("create");
         Self::refused(fault)?;
         let id = {
@@ -272,11 +270,11 @@ impl RemoteWriter for Remote {
         Ok(Removed::Gone)
     }
 
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError> {
         let fault = self.call("find");
         Self::refused(fault)?;
         let state = self.state();
-        let found = state.records.iter().find(|(_, kept)| kept.key == record.key);
+        let found = state.records.iter().find(|(_, kept)| kept.key == versions[0].key);
         Ok(found.map(|(id, _)| RecordId::new(id)))
     }
 }

@@ -15,8 +15,8 @@ const CREATED: &str = "{id}";
 /// What a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The call looks for a record that an earlier create may have made, page by page. If it finds one, the create is
-    /// left out.
+    /// The call looks for a record that an earlier create may have made, or that has the name already, page by page. If it
+    /// finds one, the create is left out.
     Search {
         /// The value is our key, so that no search is needed before the first create of the record was sent.
         by_key: bool,

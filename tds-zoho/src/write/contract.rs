@@ -321,7 +321,8 @@ pub enum Removes {
 #[derive(Clone, Copy, Debug)]
 pub enum Idempotence {
     /// The create is an upsert by the unique custom field, which contains our key: `PUT` without an id, with
-    /// `X-Unique-Identifier-Key`, `X-Unique-Identifier-Value` and `X-Upsert: true`. It may be repeated at any time.
+    /// `X-Unique-Identifier-Key`, `X-Unique-Identifier-Value` and `X-Upsert: true`. If it is still under way when it is
+    /// repeated, there is no second record.
     UniqueField,
     /// The list is searched before every create, because Zoho has no upsert for the module.
     Search {

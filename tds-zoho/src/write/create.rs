@@ -18,8 +18,8 @@ impl Contract {
     /// Returns the calls that create a record: the search where Zoho has no upsert, the create, and what can only be
     /// done afterwards. `unique_field` is the API name of the unique custom field that contains our key.
     ///
-    /// The calls may be made again after an answer was lost: an upsert finds the record by our key, and a search
-    /// finds it before the create.
+    /// If an answer was lost, [`Contract::lookup`] comes before the calls are made again: an upsert would bring a record that
+    /// exists back to the state that is sent.
     ///
     /// # Errors
     /// `WaitsFor`: the record refers to records that do not exist in Zoho yet. `Refused`: the record lacks what Zoho

@@ -1,8 +1,9 @@
 //! Which columns and child tables may be written.
 
+use serde_json::Value;
 use tds_core::outbound::Writable;
 
-use super::contract::{Contract, Field, Form, Lines, When};
+use super::contract::{Contract, Field, Form, Lines, Status, When};
 
 /// Columns of every head table that TDS itself keeps.
 const KEPT: [&str; 8] = [
@@ -46,6 +47,14 @@ impl Contract {
             return Writable::Yes;
         }
         no("it is not a column that Zoho knows")
+    }
+
+    /// Returns true if a new record may show this value of a column until a call after the create has written another one:
+    /// Zoho gives a new record its first status, and a document the address of its contact.
+    pub(super) fn is_unfinished(&self, column: &str, shown: &Value) -> bool {
+        let has_first_status =
+            |status: Status| status.column == column && shown.as_str() == Some(status.initial);
+        self.status.is_some_and(has_first_status) || self.parts.iter().any(|part| part.column == column)
     }
 
     /// Returns true if the body of an update is about the column or the child table.

@@ -6,7 +6,7 @@ mod refusal;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tds_core::{
     error::{Error, ErrorKind},
     hint::Hint,
@@ -93,6 +93,10 @@ impl RemoteWriter for ZohoWriter {
         self.contract.writable(column, exists)
     }
 
+    fn is_unfinished(&self, column: &str, shown: &Value) -> bool {
+        self.contract.is_unfinished(column, shown)
+    }
+
     fn check(&self, record: &LocalRecord, changed: Option<&BTreeSet<String>>) -> Result<(), WriteError> {
         match changed {
             None => self.creating(record).map(drop),
@@ -108,12 +112,10 @@ impl RemoteWriter for ZohoWriter {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError> {
         let mut calls = self.creating(record)?.into_iter().peekable();
-        if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. }))
-            && let Some(row) = self.search_before(search, in_doubt).await?
-        {
-            return self.adopt(record, &row, !in_doubt.is_empty()).await;
+        if let Some(search) = calls.next_if(|call| matches!(call.purpose, Purpose::Search { .. })) {
+            self.refuse_a_taken_name(&search).await?;
         }
         let create = calls.next().ok_or_else(|| WriteError::Refused(Error::internal("no call creates")))?;
         let (mut written, status) = self.created(create).await?;
@@ -168,17 +170,19 @@ impl RemoteWriter for ZohoWriter {
         }
     }
 
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
-        let call = self.contract.lookup(record, &self.unique_field)?;
-        if matches!(call.purpose, Purpose::Search { .. }) {
-            let row = self.search(&call).await?;
-            return row.map(|row| self.row_id(&row)).transpose();
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError> {
+        let mut made: Vec<WriteCall> = Vec::new();
+        for version in versions {
+            let call = self.contract.lookup(version, &self.unique_field)?;
+            // Most versions are found in the same way.
+            if !made.contains(&call) {
+                if let Some(id) = self.found(&call).await? {
+                    return Ok(Some(id));
+                }
+                made.push(call);
+            }
         }
-        match self.created(call).await {
-            Ok((written, _)) => Ok(Some(written.id)),
-            Err(WriteError::Refused(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(None)
     }
 }
 
@@ -186,6 +190,19 @@ impl ZohoWriter {
     /// Returns true for a column or a child table that is hidden by the configuration, wholly or in part.
     fn is_hidden(&self, name: &str) -> bool {
         self.source.hiding().keeps_from_source(self.contract.entity, name)
+    }
+
+    /// Makes a call that looks for a record, and returns the id of the record.
+    async fn found(&self, call: &WriteCall) -> Result<Option<RecordId>, WriteError> {
+        if matches!(call.purpose, Purpose::Search { .. }) {
+            let row = self.search(call).await?;
+            return row.map(|row| self.row_id(&row)).transpose();
+        }
+        match self.created(call.clone()).await {
+            Ok((written, _)) => Ok(Some(written.id)),
+            Err(WriteError::Refused(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the calls that create a record, unless Zoho requires what is hidden.
@@ -203,58 +220,17 @@ impl ZohoWriter {
         Err(WriteError::Refused(Error::invalid(text).with_hint(hint)))
     }
 
-    /// Searches before a create: for what creates in doubt have sent, or for a record that has the name already. The name
-    /// may have been changed since a create was sent.
-    async fn search_before(
-        &self,
-        search: WriteCall,
-        in_doubt: &[LocalRecord],
-    ) -> Result<Option<Map<String, Value>>, WriteError> {
-        if in_doubt.is_empty() {
-            // Before the first create, nothing has our key.
-            let by_key = matches!(search.purpose, Purpose::Search { by_key: true, .. });
-            return if by_key { Ok(None) } else { self.search(&search).await };
+    /// Searches before a create for a record that has the name already. Our key is in no other record.
+    async fn refuse_a_taken_name(&self, search: &WriteCall) -> Result<(), WriteError> {
+        if matches!(search.purpose, Purpose::Search { by_key: true, .. }) {
+            return Ok(());
         }
-        let mut searched = Vec::new();
-        for version in in_doubt {
-            let search = self.contract.lookup(version, &self.unique_field)?;
-            if !searched.contains(&search.purpose) {
-                if let Some(row) = self.search(&search).await? {
-                    return Ok(Some(row));
-                }
-                searched.push(search.purpose);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes a record that a search found as the record that an earlier create made, and brings it to the state of the
-    /// ERP: the record may have changed there since.
-    async fn adopt(
-        &self,
-        record: &LocalRecord,
-        row: &Map<String, Value>,
-        in_doubt: bool,
-    ) -> Result<Written, WriteError> {
-        let id = self.row_id(row)?;
-        if !in_doubt {
-            // No create of the record was ever sent.
-            let noun = self.contract.noun;
-            return Err(WriteError::Refused(Error::invalid(format!(
-                "another {noun} in Zoho has the same name: {id}. Rename one of the two, or remove the {noun} that was \
-                 entered in the ERP and change the other one"
-            ))));
-        }
-        if !self.is_mirrored() {
-            return Ok(Written { id, read: None });
-        }
-        let status = row.get("status").and_then(Value::as_str);
-        let known = record.clone().at_source(id.clone(), status);
-        let columns = known.fields.keys().filter(|column| known.value(column).is_some());
-        let tables = known.children.keys();
-        let is_written = |name: &&String| self.writable(name, true) == Writable::Yes;
-        let changed = columns.chain(tables).filter(is_written).cloned().collect();
-        self.update(&known, &changed).await.map_err(|error| partly(id, error))
+        let Some(row) = self.search(search).await? else { return Ok(()) };
+        let (noun, id) = (self.contract.noun, self.row_id(&row)?);
+        Err(WriteError::Refused(Error::invalid(format!(
+            "another {noun} in Zoho has the same name: {id}. Rename one of the two, or remove the {noun} that was entered \
+             in the ERP and change the other one"
+        ))))
     }
 
     /// Returns the error of a refused update. Zoho has the same code for a record that is gone and for one that names a

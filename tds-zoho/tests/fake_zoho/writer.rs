@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::Value;
 use tds_core::{
     clock::SystemClock,
-    outbound::{RemoteWriter, WriteError},
+    outbound::{LocalRecord, RemoteWriter, WriteError},
+    record::RecordId,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::FakeZoho, write::writers};
 
@@ -39,6 +40,17 @@ pub(crate) fn client(fake: &FakeZoho) -> ZohoClient {
 pub(crate) fn writer(client: &ZohoClient, entity: &str) -> Arc<dyn RemoteWriter> {
     let of_entity = |writer: &Arc<dyn RemoteWriter>| writer.schema().entity.as_str() == entity;
     writers(client, UNIQUE).into_iter().find(of_entity).expect("an entity type that is written")
+}
+
+/// Creates a record as the engine does after a create without an answer: the record is searched for first.
+pub(crate) async fn repeated(
+    writer: &dyn RemoteWriter,
+    record: &LocalRecord,
+) -> Result<RecordId, WriteError> {
+    match writer.find(std::slice::from_ref(record)).await? {
+        Some(id) => Ok(id),
+        None => writer.create(record).await.map(|written| written.id),
+    }
 }
 
 /// Returns the text of a refusal.

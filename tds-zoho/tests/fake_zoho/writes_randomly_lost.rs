@@ -56,12 +56,25 @@ struct Pushes {
 
 impl Pushes {
     async fn create(&mut self, entity: &str, record: &LocalRecord) -> RecordId {
-        let mut in_doubt = Vec::new();
+        let mut in_doubt = false;
         for _ in 0..ATTEMPTS {
-            match writer(&self.client, entity).create(record, &in_doubt).await {
+            let writer = writer(&self.client, entity);
+            let found = if in_doubt { writer.find(std::slice::from_ref(record)).await } else { Ok(None) };
+            let created = match found {
+                Ok(None) => writer.create(record).await,
+                Ok(Some(id)) => {
+                    // The create may have taken several calls, and the rest of them is a change.
+                    if writer.is_mirrored() {
+                        self.complete(entity, record.clone().at_source(id.clone(), None)).await;
+                    }
+                    return id;
+                }
+                Err(error) => Err(error),
+            };
+            match created {
                 Ok(written) => return written.id,
                 Err(WriteError::InDoubt(_)) => {
-                    in_doubt = vec![record.clone()];
+                    in_doubt = true;
                     self.in_doubt += 1;
                 }
                 Err(WriteError::Refused(error)) => {

@@ -46,10 +46,20 @@ impl Both {
 
     /// Starts a server that begins nothing by itself.
     pub(crate) async fn server(zoho: &FakeZoho, database: &TestDatabase) -> Process {
+        Self::server_with(zoho, database, &[]).await
+    }
+
+    /// Starts a server that begins nothing by itself, with further environment variables.
+    pub(crate) async fn server_with(
+        zoho: &FakeZoho,
+        database: &TestDatabase,
+        further: &[(&str, &str)],
+    ) -> Process {
         let schedules = ["INCREMENTAL", "FULL", "STOCK", "PRICES", "VERIFY"];
         let schedules = schedules.map(|name| format!("TDS_{name}_EVERY"));
         let mut more: Vec<(&str, &str)> = schedules.iter().map(|name| (name.as_str(), "off")).collect();
         more.extend([("TDS_DERIVED_WAIT", "100ms"), ("TDS_WRITE_GUARD", "on")]);
+        more.extend(further);
         Process::start(zoho, database, &more).await
     }
 

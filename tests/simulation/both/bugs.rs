@@ -5,6 +5,8 @@
 pub(crate) enum Bug {
     /// A create whose outcome is not known is repeated without a search.
     CreatesBlindly,
+    /// A create whose outcome is not known is repeated without a search, as an upsert that doubles nothing.
+    UpsertsBlindly,
     /// The mark of a create whose outcome is not known is never stored.
     DoubtForgotten,
     /// The id of a created record is not stored.
@@ -28,8 +30,9 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::CreatesBlindly,
+        Self::UpsertsBlindly,
         Self::DoubtForgotten,
         Self::LinkForgotten,
         Self::PendingOverwritten,

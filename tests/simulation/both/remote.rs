@@ -13,6 +13,7 @@ use tds_core::{
     record::{Fields, Interval, Read, RecordId, RecordKey},
     source::{ListPage, ListRequest, Source},
 };
+use time::OffsetDateTime;
 
 use super::{
     bugs::Bug,
@@ -98,20 +99,17 @@ impl Remote {
         Written { id: RecordId::new(id.to_string()), read }
     }
 
-    /// Puts the values of a local record into an entry.
+    /// Puts the values of a local record into an entry. `read`: when the process last looked at the record.
     fn put(
         &self,
         shop: &mut Shop,
         id: u64,
         record: &LocalRecord,
         changed: Option<&BTreeSet<String>>,
+        read: Option<OffsetDateTime>,
     ) -> Result<Entry> {
         let now = self.world.clock.second();
         let mut entry = shop.entries.get(&id).cloned().ok_or_else(|| Error::not_found("no such record"))?;
-        // Until the answer to a create is known, nothing is known of what users did to the record since.
-        let read = shop.read.get(&(self.process.number, id)).copied();
-        let is_new = changed.is_none() || entry.key.is_some() && !shop.settled.contains(&id);
-        let read = read.filter(|_| !is_new).or(is_new.then_some(time::OffsetDateTime::UNIX_EPOCH));
         let all = changed.is_none() || self.bug == Some(Bug::WritesEverything);
         let is_written = |name: &str| all || changed.is_some_and(|changed| changed.contains(name));
         let columns = COLUMNS[self.kind].into_iter().chain((self.kind == 1).then_some("product_zoho_id"));
@@ -148,7 +146,7 @@ impl Remote {
         shop: &mut Shop,
         entry: &Entry,
         row: &Fields,
-        read: Option<time::OffsetDateTime>,
+        read: Option<OffsetDateTime>,
     ) -> Result<Fields> {
         let id = row.get("line_zoho_id").filter(|id| !id.is_null() && self.bug != Some(Bug::LinesWithoutIds));
         let old = id.map(|id| entry.lines.iter().find(|line| line["line_zoho_id"] == *id));
@@ -177,7 +175,7 @@ impl Remote {
         ]))
     }
 
-    fn enter(&self, shop: &mut Shop, record: &LocalRecord) -> Result<(u64, Entry)> {
+    fn enter(&self, shop: &mut Shop, record: &LocalRecord, read: OffsetDateTime) -> Result<(u64, Entry)> {
         let id = shop.next_id();
         if shop.find(&record.key).is_some() {
             self.world.violated(format!("the record with the key {} was created twice", record.key));
@@ -191,7 +189,7 @@ impl Remote {
             stock: 0,
         };
         shop.entries.insert(id, entry);
-        Ok((id, self.put(shop, id, record, None)?))
+        Ok((id, self.put(shop, id, record, None, Some(read))?))
     }
 
     fn number(id: Option<&RecordId>) -> u64 {
@@ -254,32 +252,17 @@ impl RemoteWriter for Remote {
         }
     }
 
-    async fn create(&self, record: &LocalRecord, in_doubt: &[LocalRecord]) -> Result<Written, WriteError> {
+    async fn create(&self, record: &LocalRecord) -> Result<Written, WriteError> {
         self.check(record, None)?;
-        let blind = self.bug == Some(Bug::CreatesBlindly);
-        // Products are created with a unique key. Orders have to be looked for before a repetition.
-        if self.kind == 1 && !in_doubt.is_empty() && !blind {
-            let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
-            if let Some(id) = found {
-                let adopt = |shop: &mut Shop| Ok((id, self.put(shop, id, record, None)?));
-                let adopted = self.call("adopt", adopt).await;
-                let (entry, seen) = adopted.map_err(|failure| match failure {
-                    Failure::Refused(error) | Failure::Lost(error) => {
-                        WriteError::Partly { id: RecordId::new(id.to_string()), error }
-                    }
-                })?;
-                return Ok(self.written(entry, seen));
-            }
-        }
-        let create = |shop: &mut Shop| match shop
-            .find(&record.key)
-            .filter(|_| self.kind == 0 && !in_doubt.is_empty() && !blind)
-        {
-            Some(id) => {
-                let entry = self.put(shop, id, record, None)?;
-                Ok((id, entry))
-            }
-            None => self.enter(shop, record),
+        // Another process may create the record at the same moment, and its users may change it.
+        let searched = open(&self.shops).searched.remove(&(self.process.number, record.key.clone()));
+        let read = searched.unwrap_or_else(|| self.world.clock.now());
+        // Products are created with a unique key, so that nothing is doubled when two processes create the same one.
+        let is_upsert = (self.kind == 0 || self.bug == Some(Bug::UpsertsBlindly))
+            && self.bug != Some(Bug::CreatesBlindly);
+        let create = |shop: &mut Shop| match shop.find(&record.key).filter(|_| is_upsert) {
+            Some(id) => Ok((id, self.put(shop, id, record, None, Some(read))?)),
+            None => self.enter(shop, record, read),
         };
         let (entry, seen) = self.call("create", create).await?;
         Ok(self.written(entry, seen))
@@ -288,7 +271,10 @@ impl RemoteWriter for Remote {
     async fn update(&self, record: &LocalRecord, changed: &BTreeSet<String>) -> Result<Written, WriteError> {
         self.check(record, Some(changed))?;
         let id = Self::number(record.remote_id.as_ref());
-        let update = |shop: &mut Shop| Ok((id, self.put(shop, id, record, Some(changed))?));
+        let update = |shop: &mut Shop| {
+            let read = shop.read.get(&(self.process.number, id)).copied();
+            Ok((id, self.put(shop, id, record, Some(changed), read)?))
+        };
         let (entry, seen) = self.call("update", update).await?;
         Ok(self.written(entry, seen))
     }
@@ -304,8 +290,25 @@ impl RemoteWriter for Remote {
         Ok(Removed::Gone)
     }
 
-    async fn find(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
-        let (found, _) = self.call("search", |shop| Ok(shop.find(&record.key))).await?;
+    async fn find(&self, versions: &[LocalRecord]) -> Result<Option<RecordId>, WriteError> {
+        if matches!(self.bug, Some(Bug::CreatesBlindly | Bug::UpsertsBlindly)) {
+            return Ok(None);
+        }
+        let key = &versions[0].key;
+        let search = |shop: &mut Shop| {
+            let now = self.world.clock.now();
+            shop.searched.insert((self.process.number, key.clone()), now);
+            let found = shop.find(key);
+            // A search by the unique key counts as a change, although it changes nothing.
+            if let Some((id, entry)) =
+                found.filter(|_| self.kind == 0).and_then(|id| Some((id, shop.entries.get_mut(&id)?)))
+            {
+                entry.version = self.world.clock.second();
+                self.post.send(self.kind, id, Some(entry));
+            }
+            Ok(found)
+        };
+        let (found, _) = self.call("search", search).await?;
         Ok(found.map(|id| RecordId::new(id.to_string())))
     }
 }

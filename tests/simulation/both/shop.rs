@@ -1,7 +1,7 @@
 //! The records at the source. The source derives totals, spells notes in its own way, and moves stock by itself.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -49,8 +49,8 @@ pub(crate) struct Entry {
 pub(crate) struct Shop {
     pub(crate) entries: BTreeMap<u64, Entry>,
     pub(crate) journal: Journal,
-    /// The records of which a push was settled.
-    pub(crate) settled: BTreeSet<u64>,
+    /// When a push of each process last searched for each key.
+    pub(crate) searched: BTreeMap<(u64, String), OffsetDateTime>,
     /// When a push of each process last read each record.
     pub(crate) read: BTreeMap<(u64, u64), OffsetDateTime>,
     last_id: u64,

@@ -19,10 +19,7 @@ use tds_core::{
     record::{Content, EntityType, Read, RecordId, Shape},
 };
 
-use super::{
-    bugs::Bug,
-    shop::{SCHEMAS, Shops, open},
-};
+use super::{bugs::Bug, shop::SCHEMAS};
 use crate::{process::Process, world::World};
 
 /// The store of one process.
@@ -31,7 +28,6 @@ pub(crate) struct Gated {
     pub(crate) inner: MemoryStore,
     pub(crate) process: Arc<Process>,
     pub(crate) world: Arc<World>,
-    pub(crate) shops: Shops,
     pub(crate) bug: Option<Bug>,
 }
 
@@ -192,10 +188,7 @@ impl Outbox for Gated {
             self.world.note("pushed", [push.local_id.cast_unsigned(), 0], || {
                 format!("{} {} {settlement:?}", push.entity, push.local_id)
             });
-            Outbox::settle(&self.inner, &push, &settlement).await?;
-            let id = self.inner.remote_id(&push.entity, push.local_id);
-            open(&self.shops).settled.extend(id.and_then(|id| id.as_str().parse::<u64>().ok()));
-            Ok(())
+            Outbox::settle(&self.inner, &push, &settlement).await
         };
         self.process.call("settle push", effect).await
     }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Pushing;
 use crate::{
-    outbound::{LocalRecord, Sent, Settlement, Values, recognize},
-    record::{Fields, Observed, Payload, Record, Shape, SourcePayload},
+    outbound::{LocalRecord, Mode, Sent, Settlement, Values, identity, is_respelled, recognize},
+    record::{Fields, Observed, Payload, Record, Shape, SourcePayload, same_value},
 };
 
 /// What both sides have in common.
@@ -42,16 +42,17 @@ impl Pushing<'_> {
         Some(base)
     }
 
-    /// Returns the state in which the first create may have made the record. What the source does not show may not have been
-    /// written: a create can take several calls.
+    /// Returns the state in which the first create may have made the record. What the source does not show, or shows as its
+    /// own, may not have been written: a create can take several calls.
     fn created(&self, sent: &Sent, remote: &Record) -> Record {
-        let is_empty = |value: &Value| value.is_null() || value.as_str() == Some("");
         let mut base = Record { version: None, ..remote.clone() };
-        base.volatile.clear();
-        base.fields.retain(|name, shown| !is_empty(shown) && self.is_writable(name, false));
-        base.fields.retain(|name, _| sent.values.fields.get(name).is_some_and(|sent| !is_empty(sent)));
-        for (name, value) in &mut base.fields {
-            value.clone_from(&sent.values.fields[name]);
+        for columns in [&mut base.fields, &mut base.volatile] {
+            columns.retain(|name, value| {
+                let is_unfinished = is_empty(value) || self.handler.writer.is_unfinished(name, value);
+                let sent =
+                    sent.values.fields.get(name).filter(|_| !is_unfinished && self.is_writable(name, false));
+                sent.map(|sent| value.clone_from(sent)).is_some()
+            });
         }
         base.children.retain(|table, _| sent.values.children.contains_key(table));
         base.children.values_mut().for_each(Vec::clear);
@@ -75,9 +76,45 @@ impl Pushing<'_> {
         };
         let is_taken = |column: &str| self.is_writable(column, true);
         let rows = base.children.clone();
-        let (base, record) = recognize(sent, &base, record, remote, &is_taken);
+        let (mut base, record) = recognize(sent, &base, record, remote, &is_taken);
+        // A target that is the primary leaves differences as drift.
+        if self.push.mode.mode != Mode::TargetPrimary && sent.iter().any(|sent| sent.guessed) {
+            doubt(&mut base, &record, remote);
+        }
         Common { base: Some(base), rows, record }
     }
+}
+
+/// Leaves out of a guessed base what it says about differences: nobody knows which side has changed.
+fn doubt(base: &mut Record, record: &LocalRecord, remote: &Record) {
+    forget(&mut base.fields, &record.fields, &remote.fields);
+    for (table, rows) in &mut base.children {
+        let (Some(ours), Some(theirs)) = (record.children.get(table), remote.children.get(table)) else {
+            continue;
+        };
+        let Some(identity) = identity(rows, ours, theirs) else { continue };
+        for row in rows {
+            let is_same = |other: &&Fields| other.get(identity) == row.get(identity);
+            if let (Some(ours), Some(theirs)) = (ours.iter().find(is_same), theirs.iter().find(is_same)) {
+                forget(row, ours, theirs);
+            }
+        }
+    }
+}
+
+/// Takes the values out of a base that are the target's and not the source's.
+fn forget(base: &mut Fields, target: &Fields, source: &Fields) {
+    for (name, value) in base {
+        let is_unchanged = target.get(name).is_none_or(|ours| same_value(ours, value));
+        let is_shown = source.get(name).is_none_or(|theirs| is_respelled(value, theirs));
+        if is_unchanged && !is_shown {
+            *value = Value::Null;
+        }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
 }
 
 impl Common {

@@ -11,7 +11,7 @@ use crate::{
         Settlement, Side, WriteError, differing,
     },
     queue::Outcome,
-    record::{Content, Fields, Interval, Read, Record, RecordId, RecordKey, same_value},
+    record::{Content, Fields, Interval, Read, Record, RecordKey, same_value},
 };
 
 /// The column that a removal sets where the source keeps the record.
@@ -22,11 +22,7 @@ impl Pushing<'_> {
         let (push, handler) = (self.push, self.handler);
         let mut record =
             push.record.clone().unwrap_or_else(|| LocalRecord::new(push.link.key.clone(), Fields::new()));
-        let id = match &push.link.remote_id {
-            Some(id) => Some(id.clone()),
-            None => self.made_in_doubt(&record).await?,
-        };
-        let Some(id) = id else {
+        let Some(id) = push.link.remote_id.clone() else {
             let mut settlement = Settlement::new(Settled::Unchanged);
             settlement.note = Some("the record never existed at the source".to_owned());
             self.settle(&settlement).await?;
@@ -102,17 +98,6 @@ impl Pushing<'_> {
         settlement.take_rows.extend(rows);
         settlement.accepted = self.apply(read).await?;
         self.settle(&settlement).await
-    }
-
-    /// Returns the id of the record that a create in doubt has made; `None` if there is none.
-    async fn made_in_doubt(&self, record: &LocalRecord) -> Result<Option<RecordId>, WriteError> {
-        for version in self.in_doubt(record) {
-            if let Some(id) = self.handler.writer.find(&version).await? {
-                self.handler.outbox.linked(self.push, &id).await?;
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
     }
 
     /// Decides on a record that was removed in the target and changed at the source. `None`: it is removed.

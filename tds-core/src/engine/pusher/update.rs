@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Pushing, Update};
 use crate::{
     error::Error,
+    mirror::compare_rows,
     outbound::{
         ConflictPolicy, FieldConflict, LocalRecord, Merge, Mode, PRESENCE, Sending, Sent, Settled,
         Settlement, Side, Stance, WriteError, column_of, merge,
@@ -18,6 +19,11 @@ use crate::{
 impl Pushing<'_> {
     pub(super) async fn update(&self, record: &LocalRecord, id: &RecordId) -> Result<Outcome, WriteError> {
         if self.handler.source.is_none() {
+            if self.push.sent.iter().any(|sent| sent.creates) {
+                // The create of the record is what is pushed.
+                self.settle(&self.pushed(record)).await?;
+                return Ok(Outcome::Applied);
+            }
             return self.refuse_change();
         }
         let read = self.read(id).await?;
@@ -103,6 +109,13 @@ impl Pushing<'_> {
                 merge.push_rows.retain(|table, _| touched.contains(table));
                 merge.differences.retain(|it| touched.contains(column_of(&it.field)));
             }
+            if let Some(created) = base.filter(|_| push.sent.iter().any(|sent| sent.creates)) {
+                // What the create has sent needs no other write, whatever the source has made of it since.
+                let is_sent = |name: &str| is_as_sent(created, record, name);
+                merge.push.retain(|name| !is_sent(name));
+                merge.push_rows.retain(|table, _| !is_sent(table));
+                merge.differences.retain(|it| !is_sent(column_of(&it.field)));
+            }
             return merge;
         }
         merge(base, record, remote, &stance)
@@ -160,6 +173,14 @@ impl Pushing<'_> {
         }
         Ok(Outcome::Unchanged)
     }
+}
+
+/// Returns true if the target has a column or a child table as a create has sent it.
+fn is_as_sent(created: &Record, record: &LocalRecord, name: &str) -> bool {
+    let column = created.fields.get(name).zip(record.fields.get(name));
+    let rows = created.children.get(name).zip(record.children.get(name));
+    column.is_some_and(|(sent, now)| same_value(sent, now))
+        || rows.is_some_and(|(sent, now)| compare_rows(name, sent, now).is_empty())
 }
 
 /// Returns the record to write: the target's, with what comes from the source. Nobody here knows the value of a column that

@@ -62,7 +62,7 @@ fn answered(read: Read) -> Read {
 fn creation(push: &Push) -> Sending {
     let record = push.record.clone().expect("a record to create");
     let values = Values { fields: record.fields, children: record.children };
-    let sent = Sent { creates: true, values };
+    let sent = Sent { creates: true, values, ..Sent::default() };
     Sending { sent, conflicts: Vec::new() }
 }
 

@@ -52,6 +52,7 @@ pub async fn what_was_sent_is_known_until_both_sides_agree(harness: &dyn Harness
     out.update(&PRODUCT_SCHEMA, local_id, json!({"name": "ours"})).await;
     let rows = vec![fields(json!({"id": 7, "quantity": 1.50, "name": "a line"}))];
     let sent = |name: &str| Sent {
+        guessed: false,
         creates: false,
         values: Values {
             fields: fields(json!({"name": name})),
