@@ -8,7 +8,7 @@ use super::{
     lookup::Lookup,
     output::{self, Column},
     settings::{ACCESS, DATABASE, Given, MIRROR, SCHEMAS, flags},
-    store::{existing, quiet_config},
+    store::{existing, of_organization, quiet_config},
 };
 use crate::{config::Need, http::dto};
 
@@ -54,7 +54,10 @@ impl SchemaArgs {
             return output::data(&schema_script(&settings, config.database.schemas()));
         };
         let (storage, place) = existing(&config.database).await?;
-        let found = storage.database.exposures(&config.erp_readers).await;
+        let found = match of_organization(&storage, &config).await {
+            Ok(()) => storage.database.exposures(&config.erp_readers).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
         storage.close().await;
         let found = found?;
         let open = !found.exposures.is_empty();
