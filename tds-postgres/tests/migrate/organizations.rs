@@ -132,7 +132,7 @@ async fn values_are_removed_by_the_columns_of_their_own_mirror() {
     let invoices = EntityType::from_static("invoices");
     let names = Arc::new(ColumnRedaction::default().head(invoices, "invoices", "customer_name"));
     let schema = MirrorSchema { entity: CUSTOMERS, head: Some("customers"), children: &[] };
-    let erased = PgEraser::new(only.clone(), names).erase(&schema, &RecordId::new("1"), "a test").await;
+    let erased = PgEraser::new(only.clone(), names).erase(&[&schema], &RecordId::new("1"), "a test").await;
     let erased = erased.expect("an answer").expect("a known record");
     assert_eq!((erased.counts.rows, erased.counts.documents), (1, 1));
     let rows = format!(
