@@ -1,6 +1,6 @@
 //! The store for commands that need only the database.
 
-use std::{io::IsTerminal as _, sync::Arc};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use tds_core::{privacy::Eraser, queue::WorkerId};
 use tds_postgres::{PgEraser, SchemaStatus, SchemaVerdict};
@@ -36,6 +36,8 @@ pub(crate) struct Store {
     lookup: Lookup,
     entities: Entities,
     day_limit: Option<u32>,
+    /// The age at which the bodies of ended events are blanked.
+    pub(crate) payload_retention: Duration,
     images: Option<ImageStoreConfig>,
 }
 
@@ -67,6 +69,7 @@ impl Store {
             lookup,
             entities,
             day_limit,
+            payload_retention: config.privacy.payload_retention,
             images: config.images.store,
         })
     }
