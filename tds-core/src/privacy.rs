@@ -139,10 +139,13 @@ pub struct ErasedFile {
 ///
 /// # Contract
 /// - An erasure is one transaction: it removes everything or nothing.
+/// - A record that several entity types show under one id, such as a contact that is a customer today and a vendor tomorrow, is
+///   erased under all of them, whether it is stored there or not.
 /// - A later read of an erased record is ignored, and nothing of it is kept, until the erasure is undone.
 /// - A later read of a document that names an erased person is written without what says who the person is.
-/// - A pushed body that names an erased record is blanked: with the read of its record, or by
-///   [`QueueMaintenance::blank`](crate::queue::QueueMaintenance::blank) if no work follows from it.
+/// - A pushed body that names an erased record is blanked: with the read of any record that it brought, or at the end of its
+///   event if no read follows from it. [`QueueMaintenance::blank`](crate::queue::QueueMaintenance::blank) finds the bodies of a
+///   process that ended in between.
 /// - A text that contains the digits of the record's id as a part of a longer number does not name the record.
 /// - The files of an erased record are known until they are forgotten, also after a crash of the caller that removes them.
 /// - A push of such a record or document that was loaded before the erasure is refused as if its mode had changed.
@@ -151,14 +154,16 @@ pub struct ErasedFile {
 /// The methods fail only if the store cannot be reached or a row stays locked.
 #[async_trait]
 pub trait Eraser: Send + Sync {
-    /// Erases a record. Returns `None`, and changes nothing, if the store knows no such record and nothing names it. A record that was erased
+    /// Erases a record. `schemas`: those of the entity types that show it, the one that the operator named first. Returns `None`,
+    /// and changes nothing, if the store knows no such record and nothing names it. A record that was erased
     /// before is erased again: what was stored since is removed. The result then says when, by whom and how much this time,
     /// and [`Eraser::erasure`] still says when and by whom the record was erased first, and how much in all.
-    async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>>;
+    async fn erase(&self, schemas: &[&MirrorSchema], id: &RecordId, by: &str) -> Result<Option<Erasure>>;
 
     /// Lets an erased record return with its next sync, and what says who it is return to its documents with their next
-    /// reads, also if nothing changed at the source. Returns false if it is not erased.
-    async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool>;
+    /// reads, also if nothing changed at the source. `entities`: the entity types that show it. Returns false if it is erased
+    /// under none of them.
+    async fn allow_return(&self, entities: &[EntityType], id: &RecordId, by: &str) -> Result<bool>;
 
     /// Returns the files of an erased record that are not forgotten. The caller removes those that no other record has.
     async fn files(&self, key: &RecordKey) -> Result<Vec<ErasedFile>>;

@@ -8,6 +8,12 @@
 -- Puts records whose creation waits in doubt, so that each of them is searched for at the source before it is created, and
 -- makes the schedules due. Returns the number of these records.
 CREATE OR REPLACE FUNCTION tds_after_restore() RETURNS bigint LANGUAGE sql AS $$
+  -- The servers of the backup may have run without schedules. A schedule that nobody knows yet would not be due.
+  INSERT INTO tds_schedules (name, next_at)
+  SELECT DISTINCT format('%s %s', t.entity_type, r.run_type), CASE r.run_type WHEN 'verify' THEN now() + interval '1 hour' ELSE now() END
+    FROM (SELECT entity_type FROM tds_sync_runs UNION SELECT entity_type FROM tds_sync_records
+          UNION SELECT entity_type FROM tds_modes) AS t, (VALUES ('incremental'), ('full'), ('verify')) AS r (run_type)
+  ON CONFLICT (name) DO NOTHING;
   UPDATE tds_schedules SET next_at = LEAST(next_at, now()) WHERE name LIKE '% incremental' OR name LIKE '% full';
   -- The full syncs bring the mirror level first.
   UPDATE tds_schedules SET next_at = LEAST(next_at, now() + interval '1 hour') WHERE name LIKE '% verify';

@@ -15,6 +15,7 @@ pub(crate) mod migration_end;
 pub(crate) mod migration_settings;
 pub(crate) mod migration_step;
 pub(crate) mod migrations;
+pub(crate) mod owner;
 pub(crate) mod page;
 pub(crate) mod pairing;
 pub(crate) mod parts;

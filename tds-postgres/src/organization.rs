@@ -9,9 +9,10 @@ use tds_core::{
 };
 
 use crate::{
-    PgStore, Setting, Tx,
+    PgStore, Setting,
     db::{
         error::{Doing as _, is_data_error},
+        owner::owner,
         quote::{statement, table},
         retry,
         text::storable,
@@ -31,18 +32,11 @@ pub struct OrganizationFacts {
     pub time_zone: String,
 }
 
-/// A row of the documents that all processes share. The id in it is that of the organization.
-const KEPT: &str = "SELECT state FROM tds_shared_states WHERE name = 'organization'";
-
 /// Processes with two ids claim one after the other.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext(tds_own('tds-organization')), 0)";
 
-/// What was read from the source, for databases that kept no id.
-const SHOWN: &str = "SELECT zoho_id FROM erp.organization LIMIT 1";
-
-const USED: &str = "
-SELECT EXISTS (SELECT FROM tds_sync_records) OR EXISTS (SELECT FROM tds_inbox_events) OR EXISTS (SELECT FROM erp.organization)
-";
+const HAS_RULES: &str = "SELECT coalesce(has_table_privilege(to_regclass('tds_redaction'), 'SELECT'), false)";
+const RULES: &str = "SELECT rules FROM tds_redaction";
 
 const KEEP: &str = "
 INSERT INTO tds_shared_states AS s (name, version, state) VALUES ('organization', 1, $1)
@@ -73,7 +67,7 @@ impl PgStore {
         };
         let claimed =
             retry::repeat(retry::ALONE, claim).await.doing("claiming the schemas for the organization")?;
-        claimed.map_err(|owner| self.of_another(&owner, &id))
+        claimed.map_err(|owner| self.database.of_another(&owner, &id))
     }
 
     /// Like [`PgStore::claim_organization`], and changes nothing: for commands that only look.
@@ -81,32 +75,45 @@ impl PgStore {
     /// # Errors
     /// The errors of [`PgStore::claim_organization`].
     pub async fn check_organization(&self, id: &str) -> Result<()> {
-        let id = storable(id);
+        let owner = self.owner().await?;
+        self.database.refuse_other(owner.as_deref(), id)
+    }
+
+    /// Refuses rules of hidden columns that are not those by which the stored data is redacted, if the schemas belong to an
+    /// organization: for a command that does not know its own organization, and so may have the rules of another one.
+    ///
+    /// # Errors
+    /// `Config` if the rules are others. Fails if the database does not answer.
+    pub async fn check_rules(&self, rules: &str) -> Result<()> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let Some(owner) = self.owner().await? else { return Ok(()) };
+        let doing = "reading by which rules the stored data is redacted";
+        let known: bool = sqlx::query_scalar(HAS_RULES).fetch_one(&self.database).await.doing(doing)?;
+        let known: Option<String> = match known {
+            true => sqlx::query_scalar(RULES).fetch_optional(&self.database).await.doing(doing)?,
+            false => None,
+        };
+        if known.as_deref() == Some(rules) {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "the schemas at {} belong to the organization {owner}, and other columns were hidden there until now: without \
+             the id of the organization nobody knows whether \"{rules}\" is meant for its records",
+            self.database.target()
+        ))
+        .with_hint(Hint::Settings(const { &[Setting::Organization.as_str()] })))
+    }
+
+    async fn owner(&self) -> Result<Option<String>> {
         let look = || async {
             let mut tx = self.database.begin().await?;
             let owner = owner(&mut tx).await?;
             tx.rollback().await?;
             Ok(owner)
         };
-        let owner = retry::repeat(retry::ALONE, look).await.doing("reading whose schemas these are")?;
-        match owner {
-            Some(owner) if owner.as_str() != id => Err(self.of_another(&owner, &id)),
-            _ => Ok(()),
-        }
-    }
-
-    fn of_another(&self, owner: &str, id: &str) -> Error {
-        const NAMES: Hint =
-            Hint::Settings(const { &[Setting::EngineSchema.as_str(), Setting::MirrorSchema.as_str()] });
-        let schemas = self.database.schemas();
-        let engine = schemas.engine.as_ref().map_or("the schema of the connection", |name| name.as_str());
-        Error::config(format!(
-            "the schemas {engine} and {} at {} belong to the organization {owner}, not to {id}: each organization of a \
-             database has two schemas of its own",
-            schemas.mirror,
-            self.database.target()
-        ))
-        .with_hint(NAMES)
+        retry::repeat(retry::ALONE, look).await.doing("reading whose schemas these are")
     }
 
     /// Stores what the source says about the organization. Returns false if this database does not know the time zone.
@@ -149,15 +156,5 @@ impl PgStore {
         };
         retry::repeat(retry::ALONE, store).await.doing(doing)?;
         Ok(known)
-    }
-}
-
-/// Returns the organization to which the schemas belong. `None`: they are free.
-async fn owner(tx: &mut Tx) -> Result<Option<String>, sqlx::Error> {
-    let kept: Option<String> = sqlx::query_scalar(KEPT).fetch_optional(&mut *tx).await?;
-    let used: bool = sqlx::query_scalar(USED).fetch_one(&mut *tx).await?;
-    match kept {
-        Some(kept) => Ok(used.then_some(kept)),
-        None => sqlx::query_scalar(SHOWN).fetch_optional(tx).await,
     }
 }

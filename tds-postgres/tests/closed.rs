@@ -469,6 +469,21 @@ async fn an_owner_that_may_not_create_roles_migrates_and_says_what_was_left_out(
     let readable = "SELECT has_table_privilege('tds_reader', 'erp.invoices', 'SELECT')::text";
     let readable: String = sqlx::query_scalar(readable).fetch_one(&database).await.expect("answers");
     assert_eq!(readable, "true");
+    // Only its owner can close an object of another role in the schema of the mirror.
+    let inside = DatabaseConfig::new(cluster.url().replace("/postgres?", "/shop?"));
+    let inside = Database::connect(&inside).await.expect("connects");
+    let open = "CREATE ROLE anon NOLOGIN; CREATE MATERIALIZED VIEW erp.kept AS SELECT 1 AS one;
+      GRANT SELECT ON erp.kept TO anon; GRANT SELECT ON erp.invoices TO anon";
+    run(&inside, open).await;
+    inside.close().await;
+    let remedies = async || {
+        let found = database.exposures(&[]).await.expect("readable").exposures;
+        found.into_iter().map(|it| (it.object, it.remedy)).collect::<Vec<_>>()
+    };
+    let foreign = ("erp.kept".to_owned(), Some("REVOKE ALL ON erp.kept FROM anon".to_owned()));
+    assert_eq!(remedies().await, [("erp.invoices".to_owned(), None), foreign.clone()]);
+    database.migrate().await.expect("migrates");
+    assert_eq!(remedies().await, [foreign]);
     database.close().await;
     admin.close().await;
     cluster.stop().await.expect("stops");

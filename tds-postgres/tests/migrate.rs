@@ -11,12 +11,18 @@ mod support;
 #[path = "migrate/views.rs"]
 mod views;
 
+use std::time::Duration;
+
 use tds_core::{
+    engine::{Schedule as _, ScheduleSpec},
     error::ErrorKind,
     mirror::Mirror,
     record::{EntityType, RecordId},
+    runs::RunType,
 };
-use tds_postgres::{PgMirror, SchemaVerdict, testkit::TestDatabase};
+use tds_postgres::{
+    MigrationSettings, PgMirror, PgStore, SchemaVerdict, StoreSettings, testkit::TestDatabase,
+};
 
 use support::text;
 
@@ -171,4 +177,28 @@ async fn what_a_stored_document_names_is_known_after_the_migration() {
     let invoices = moves(EntityType::from_static("invoices")).await;
     assert_eq!(invoices, [known("customers c, stock a, stock b"), known("")]);
     assert_eq!(moves(EntityType::from_static("bills")).await, [known("vendors v"), None], "no such bill");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restore_the_schedules_are_due_also_if_the_backup_knows_none() {
+    let test = TestDatabase::new().await;
+    let store = PgStore::new(test.database().clone(), StoreSettings::default());
+    let spec = |entity, run_type| ScheduleSpec {
+        entity: EntityType::from_static(entity),
+        run_type,
+        every: Duration::from_secs(900),
+    };
+    // The servers of the backup had run bulk syncs of products, and no schedules.
+    let run = "INSERT INTO tds_sync_runs (entity_type, run_type, source_type, status)
+      VALUES ('products', 'full', 'zoho', 'completed')";
+    test.execute(run).await;
+    let restored = MigrationSettings { restored: true, ..MigrationSettings::default() };
+    test.database().migrate_with(&restored).await.expect("migrates");
+    let [incremental, full, verify] =
+        [RunType::Incremental, RunType::Full, RunType::Verify].map(|run_type| spec("products", run_type));
+    let never_synced = spec("bills", RunType::Full);
+    let all = [incremental.clone(), full.clone(), verify, never_synced];
+    assert_eq!(store.due(&all).await.expect("due"), [incremental, full]);
+    assert_eq!(store.due(&all).await.expect("due"), [], "once");
+    store.shutdown().await;
 }

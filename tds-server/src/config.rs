@@ -80,6 +80,9 @@ pub struct Config {
     pub rules: RulesConfig,
     /// How accepted webhooks are committed.
     pub ingest: StoreSettings,
+    /// `ZOHO_ORGANIZATION_ID`. A command that does not call Zoho works without it, but never on the data of another
+    /// organization.
+    pub organization_id: Option<String>,
     /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
     /// `ZOHO_UNIQUE_FIELD`, default `cf_tds_id`: the API name of the unique custom field that marks records created by TDS.
@@ -121,6 +124,7 @@ impl Config {
         let environment = environment(&mut reader);
         let serve = need == Need::Serve;
         let http = HttpConfig::read(&mut reader);
+        let organization_id = zoho::organization_id(&mut reader);
         let retention = reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400));
         let config = Self {
             environment,
@@ -130,7 +134,8 @@ impl Config {
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
             rules: RulesConfig::read(&mut reader),
             ingest: ingest::read(&mut reader),
-            zoho: zoho::read(&mut reader, need != Need::Database),
+            zoho: zoho::read(&mut reader, organization_id.as_deref(), need != Need::Database),
+            organization_id,
             unique_field: zoho::unique_field(&mut reader),
             worker: WorkerConfig::read(&mut reader),
             entities: EntityChoice::read(&mut reader),

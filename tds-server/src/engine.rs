@@ -69,6 +69,7 @@ const LAST_WRITE_TIME: Duration = Duration::from_millis(500);
 /// Returns what a program with this configuration and these entity types adds to the schema.
 pub(crate) fn migration_settings<'a>(config: &'a Config, entities: &'a Entities) -> MigrationSettings<'a> {
     MigrationSettings {
+        organization: config.organization_id.as_deref(),
         further: &entities.migrations,
         readers: &config.erp_readers,
         custom_columns: &config.custom_columns,

@@ -56,6 +56,7 @@ fn variable_of_postgres(setting: tds_postgres::Setting) -> &'static str {
         Setting::Url => "DATABASE_URL",
         Setting::MaxConnections => "TDS_DB_CONNECTIONS",
         Setting::Readers => "TDS_ERP_READERS",
+        Setting::Organization => "ZOHO_ORGANIZATION_ID",
         Setting::CustomColumns => "TDS_CUSTOM_COLUMNS",
         Setting::EngineSchema => "TDS_SCHEMA",
         Setting::MirrorSchema => "TDS_ERP_SCHEMA",

@@ -155,6 +155,7 @@ fn a_history_that_does_not_say_what_changed_is_noticed() {
 fn an_erasure_that_later_reads_undo_is_noticed() {
     let right = [
         ("privacy", "an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return"),
+        ("privacy", "an_erased_record_does_not_return_under_another_entity_type_that_shows_it"),
         ("privacy", "a_document_of_an_erased_person_says_no_more_who_the_person_is"),
     ];
     check(privacy::brief, &right, &["privacy"]);

@@ -285,6 +285,7 @@ async fn two_organizations_in_one_database_never_mix() {
         (&["queue", "list", "--schema", "Tds_B"], "the mirror of the engine in \"Tds_B\" is in \"erp_B\""),
         (&["inbox", "replay", "1", "--zoho-organization-id", "7"], "belong to the organization"),
         (&["verify", "--zoho-organization-id", "7"], "see TDS_SCHEMA, TDS_ERP_SCHEMA"),
+        (&["plan", "--zoho-organization-id", "7"], "belong to the organization"),
         (&["migrate", "--schema", "pg_mine"], "TDS_SCHEMA"),
     ] {
         let (status, _, told) = one.server.told(arguments).await;

@@ -8,6 +8,7 @@ use super::{MemoryStore, Row, state::State};
 use crate::{
     error::Result,
     history::{Happening, HistoryEntry},
+    inbox::InboxId,
     mirror::MirrorSchema,
     privacy::{ErasedCounts, ErasedFile, Eraser, Erasure, PARTIES, Screened, is_unmistakable, names},
     queue::{ItemId, Waiter},
@@ -16,37 +17,49 @@ use crate::{
 
 #[async_trait]
 impl Eraser for MemoryStore {
-    async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>> {
+    async fn erase(&self, schemas: &[&MirrorSchema], id: &RecordId, by: &str) -> Result<Option<Erasure>> {
         let mut state = self.state();
-        let key = RecordKey::new(schema.entity.clone(), id.clone());
-        let is_known = state.records.contains_key(&key) || state.erasures.contains_key(&key);
-        if !is_known && !is_unmistakable(id) && !state.is_party(&key) {
+        let key = |schema: &MirrorSchema| RecordKey::new(schema.entity.clone(), id.clone());
+        let keys: Vec<RecordKey> = schemas.iter().map(|schema| key(schema)).collect();
+        let is_known =
+            keys.iter().any(|key| state.records.contains_key(key) || state.erasures.contains_key(key));
+        if !is_known && !is_unmistakable(id) && !keys.iter().any(|key| state.is_party(key)) {
             return Ok(None);
         }
-        let counts = state.erase(schema, &key);
+        let mut counts = ErasedCounts::default();
+        for schema in schemas {
+            counts = counts + state.erase(schema, &key(schema));
+        }
         if !is_known && counts == ErasedCounts::default() {
             return Ok(None);
         }
-        let erasure = Erasure { key: key.clone(), erased_at: state.now.0, erased_by: by.to_owned(), counts };
-        let noted = state.erasures.entry(key.clone());
-        noted.and_modify(|first| first.counts = first.counts + counts).or_insert_with(|| erasure.clone());
-        state.note_erasure(key, Happening::Erase, by);
-        Ok(Some(erasure))
+        let (erased_at, erased_by) = (state.now.0, by.to_owned());
+        for key in &keys {
+            let erasure = Erasure { key: key.clone(), erased_at, erased_by: erased_by.clone(), counts };
+            let noted = state.erasures.entry(key.clone());
+            noted.and_modify(|first| first.counts = first.counts + counts).or_insert(erasure);
+            state.note_erasure(key.clone(), Happening::Erase, by);
+        }
+        Ok(keys.into_iter().next().map(|key| Erasure { key, erased_at, erased_by, counts }))
     }
 
-    async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool> {
+    async fn allow_return(&self, entities: &[EntityType], id: &RecordId, by: &str) -> Result<bool> {
         let mut state = self.state();
-        let key = RecordKey::new(entity.clone(), id.clone());
-        if state.erasures.remove(&key).is_none() {
-            return Ok(false);
+        let mut is_undone = false;
+        for entity in entities {
+            let key = RecordKey::new(entity.clone(), id.clone());
+            if state.erasures.remove(&key).is_none() {
+                continue;
+            }
+            is_undone = true;
+            // The record is new to the guard, so that its next read is applied whatever its version is.
+            if let Some(record) = state.records.get_mut(&key) {
+                record.state = None;
+            }
+            state.forget_contents(&key);
+            state.note_erasure(key, Happening::AllowReturn, by);
         }
-        // The record is new to the guard, so that its next read is applied whatever its version is.
-        if let Some(record) = state.records.get_mut(&key) {
-            record.state = None;
-        }
-        state.forget_contents(&key);
-        state.note_erasure(key, Happening::AllowReturn, by);
-        Ok(true)
+        Ok(is_undone)
     }
 
     async fn files(&self, _key: &RecordKey) -> Result<Vec<ErasedFile>> {
@@ -75,17 +88,27 @@ impl State {
         self.persons.screen(read, is_erased)
     }
 
-    /// Blanks the bodies of the events that brought a read of an erased record, or of a document of an erased person. The
-    /// source no longer says whom a record names that it no longer has: its row and the bodies themselves do.
+    /// Blanks the bodies of the events that brought a read of an erased record, or of a document of an erased person, and
+    /// other bodies if they name an erased record. The source no longer says whom a record names that it no longer has: its
+    /// row does.
     pub(super) fn blank_bodies_of(&mut self, read: &Read, screened: &Screened) {
         let Some(cause) = read.cause.filter(|_| !self.erasures.is_empty()) else { return };
         let is_gone = read.content == Content::Absent;
         if *screened != Screened::Whole || is_gone && self.erasures_of(&read.key).next().is_some() {
             self.blank_waiting(cause.item, |_| true);
-        } else if is_gone {
-            let ids: Vec<RecordId> = self.erasures.keys().map(|key| key.id.clone()).collect();
-            self.blank_waiting(cause.item, |body| ids.iter().any(|id| names(body, id.as_str())));
+        } else {
+            self.blank_named_of(cause.item);
         }
+    }
+
+    /// Blanks the bodies of the events that wait for an item, if they name an erased record.
+    pub(super) fn blank_named_of(&mut self, item: ItemId) {
+        let ids = self.erased_ids();
+        self.blank_waiting(item, |body| ids.iter().any(|id| names(body, id.as_str())));
+    }
+
+    fn erased_ids(&self) -> Vec<RecordId> {
+        self.erasures.keys().map(|key| key.id.clone()).collect()
     }
 
     /// Iterates over the erasures of a record and of the persons that its row names.
@@ -106,12 +129,12 @@ impl State {
         columns.into_iter().any(|(column, _)| rows().any(|row| names(column, row)))
     }
 
-    /// Blanks the bodies that name an erased record. Returns their number.
-    pub(super) fn blank_named(&mut self) -> u64 {
+    /// Blanks the bodies that name an erased record, of one event or of all. Returns their number.
+    pub(super) fn blank_named(&mut self, of: Option<InboxId>) -> u64 {
+        let ids = self.erased_ids();
         let mut count = 0;
-        for event in self.events.values_mut() {
-            let is_named = |key: &RecordKey| names(&event.raw_payload, key.id.as_str());
-            if self.erasures.keys().any(is_named) {
+        for (_, event) in self.events.iter_mut().filter(|(id, _)| of.is_none_or(|of| of == **id)) {
+            if ids.iter().any(|id| names(&event.raw_payload, id.as_str())) {
                 event.raw_payload.clear();
                 event.row.blanked_at = Some(self.now.0);
                 event.row.error_message = None;

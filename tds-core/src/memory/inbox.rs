@@ -156,6 +156,9 @@ impl State {
             row.error_message = disposition.reason().map(str::to_owned);
             row.processed_at = (row.status != EventStatus::Pending).then_some(self.now.0);
         }
+        if disposition.work().is_empty() {
+            self.blank_named(Some(id));
+        }
         for (key, work) in disposition.work() {
             let (key, work, waiter) = (key.clone().into(), work.clone(), Waiter::Event(id));
             self.enqueue(NewItem { key, lane, work, waiter });

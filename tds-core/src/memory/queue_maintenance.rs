@@ -34,7 +34,7 @@ impl QueueMaintenance for MemoryStore {
     async fn blank(&self, age: Duration) -> Result<u64> {
         let mut state = self.state();
         let (now, before) = (state.now.0, earlier(state.now.0, age));
-        let mut blanked = state.blank_named();
+        let mut blanked = state.blank_named(None);
         for event in state.events.values_mut() {
             let is_open = event.items.values().any(|progress| !matches!(progress, Progress::Ended(_)));
             if event.is_old(before, true) && !is_open && !event.raw_payload.is_empty() {

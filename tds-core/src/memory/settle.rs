@@ -43,6 +43,9 @@ impl State {
         let due = |after| if hurried { now } else { later(now, after) };
         match settlement.settle {
             Settle::Complete(outcome) => {
+                if outcome == Outcome::Ignored {
+                    self.blank_named_of(id);
+                }
                 self.with_item(id, |item| item.show_success(&claim, now));
                 // The older dead letters are resolved first: a run that ends with this item is then not held up by a
                 // dead letter of the same record.

@@ -16,8 +16,8 @@ pub struct Access {
     pub kind: String,
     /// The privileges: `SELECT`, `INSERT`, …
     pub privileges: Vec<String>,
-    /// For a privilege that should not exist on an object that is not one of TDS: the statement that ends it, or two, of
-    /// which one does. `None`: [`Database::migrate_with`] revokes the privileges that should not exist.
+    /// For a privilege that should not exist on an object that is not one of TDS or belongs to another role: the statement
+    /// with which the owner of the object ends it, or two, of which one does. `None`: [`Database::migrate_with`] revokes the privileges that should not exist.
     pub remedy: Option<String>,
 }
 
@@ -71,8 +71,12 @@ const ACCESS: &str = "
           AND p.prosecdef AND p.pronamespace <> COALESCE(to_regnamespace('erp'), 0)
           AND NOT (p.pronamespace = COALESCE(to_regnamespace(quote_ident(current_schema())), 0) AND p.proname LIKE 'tds\\_%')
      ) AS f WHERE r.catalogue = 'pg_class'::regclass),
+  engine AS (SELECT c.relowner AS owner FROM pg_class c WHERE c.oid = to_regclass('tds_sync_functions')),
   objects AS (
-    SELECT o.owner, o.mirrored, false AS foreign_object, o.object,
+    -- Only the owner of an object can revoke its privileges. So `migrate` leaves an object in schema erp that belongs to
+    -- another role, such as a materialized view, as it is.
+    SELECT o.owner, o.mirrored,
+           COALESCE((SELECT NOT pg_has_role(e.owner, o.owner, 'USAGE') FROM engine e), false) AS foreign_object, o.object,
            CASE o.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' WHEN 'm' THEN 'view' ELSE 'table' END AS kind,
            a.grantee, a.grantor, a.privilege, NULL::text AS otherwise
       FROM ours o

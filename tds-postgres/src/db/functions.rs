@@ -57,7 +57,7 @@ static FAMILIES: [Family; 19] = [
     Family { name: "capture_tables", revision: 3, text: include_str!("../../sql/capture_tables.sql") },
     Family { name: "guard", revision: 1, text: include_str!("../../sql/guard.sql") },
     Family { name: "local_ids", revision: 1, text: include_str!("../../sql/local_ids.sql") },
-    Family { name: "restored", revision: 1, text: include_str!("../../sql/restored.sql") },
+    Family { name: "restored", revision: 2, text: include_str!("../../sql/restored.sql") },
     Family { name: "close", revision: 7, text: include_str!("../../sql/close.sql") },
 ];
 

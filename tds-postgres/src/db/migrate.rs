@@ -15,7 +15,7 @@ use super::{
         MIGRATOR, OLDEST_PROGRAM, SUPPORT, VERSIONS, apply, changed, expected, has_versions, is_supported,
         refuse_unknown,
     },
-    pairing,
+    owner, pairing,
     quote::statement,
     retry::repeat_while,
     session::Tx,
@@ -71,7 +71,7 @@ impl Database {
     /// before it.
     ///
     /// # Errors
-    /// `Config` if the schema is that of a newer program and does not support this one, if an applied migration or further migration differs
+    /// `Config` if the schemas belong to another organization, if the schema is that of a newer program and does not support this one, if an applied migration or further migration differs
     /// from the one this program contains, if a reader does not exist, or if a column of a custom field cannot
     /// be made. `Unauthorized`, with the missing GRANT, if the role lacks privileges. `Unavailable` if a column
     /// of a custom field is to be made and another session uses the table. Otherwise the database's own errors. After
@@ -115,6 +115,10 @@ impl Database {
         sqlx::raw_sql(PREPARE).execute(&mut tx).await.map_err(doing)?;
         let engine = self.schemas().engine.as_ref().map(|name| name.as_str());
         sqlx::query(LOCK).bind(engine).execute(&mut tx).await.map_err(doing)?;
+        if let Some(id) = settings.organization {
+            let owner = owner::owner(&mut tx).await.map_err(doing)?;
+            self.refuse_other(owner.as_deref(), id)?;
+        }
         self.create_engine_schema(&mut tx).await?;
         // `CREATE TABLE IF NOT EXISTS` fails for a role that may not create tables, even if the table exists. So ask
         // first.

@@ -5,6 +5,9 @@ use super::{capture::WriteGuard, custom_columns::CustomColumn, further::FurtherM
 /// What a program adds to the schema of TDS.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MigrationSettings<'a> {
+    /// The organization whose schemas are migrated. Those of another one are refused before anything is changed. `None`: any
+    /// schemas are migrated.
+    pub organization: Option<&'a str>,
     /// The migrations that are applied after those of TDS.
     pub further: &'a [FurtherMigration],
     /// The roles that may read schema `erp`.

@@ -12,6 +12,8 @@ tds_core::closed_set! {
         /// The roles that may read the mirror, which are passed to
         /// [`Database::migrate_with`](crate::Database::migrate_with).
         Readers = "readers",
+        /// [`MigrationSettings::organization`](crate::MigrationSettings::organization).
+        Organization = "organization",
         /// The custom fields that are columns of the mirror, which are passed to
         /// [`Database::migrate_with`](crate::Database::migrate_with).
         CustomColumns = "custom_columns",

@@ -1,7 +1,8 @@
 //! The bodies of events that name an erased record.
 //!
-//! An erasure searches all of them. Bodies that arrive while it is in force are searched later, because no read of a record
-//! screens them: no work follows from the event, or the source no longer has the record.
+//! An erasure searches all of them. Bodies that arrive while it is in force are searched when a record that they brought is
+//! read, or when their event ends without a read. An hourly search finds what was missed, such as the bodies of a process
+//! that ended in between.
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ const ALL: &str = "(SELECT zoho_id FROM tds_erasures WHERE undone_at IS NULL)";
 const OF_ANY_TIME: &str = "true";
 const SINCE: &str = "e.received_at > now() - make_interval(secs => $2)";
 const NEW: &str = "e.received_at > now() - make_interval(secs => $1)";
+const OF_EVENTS: &str = "e.id = ANY($1)";
 const OF_ITEMS: &str =
     "e.id IN (SELECT cause_id FROM tds_queue_waiters WHERE item_id = ANY($1) AND cause = 'event')";
 
@@ -83,6 +85,34 @@ pub(crate) async fn blank_new(database: &Database) -> Result<u64, sqlx::Error> {
         Ok(count)
     };
     retry::repeat(retry::ALONE, blank).await
+}
+
+/// Blanks the bodies of events that end at once, or that wait for items that end without a read. An event is stored and an
+/// item ends also if this fails: the hourly search finds the bodies.
+pub(crate) async fn blank_unread(database: &Database, of: Unread, ids: Vec<i64>) {
+    if ids.is_empty() {
+        return;
+    }
+    let blank = || async {
+        let mut tx = database.begin_with("SET LOCAL jit = off").await?;
+        let events = match of {
+            Unread::Events => OF_EVENTS,
+            Unread::Items => OF_ITEMS,
+        };
+        let count = blank(&mut tx, search(ALL, events).bind(ids.clone())).await?;
+        tx.commit().await?;
+        Ok(count)
+    };
+    if let Err(error) = retry::repeat(retry::ALONE, blank).await {
+        tracing::warn!(%error, "bodies that may name erased records were not searched; the hourly search does it");
+    }
+}
+
+/// What ends without a read of a record.
+#[derive(Clone, Copy)]
+pub(crate) enum Unread {
+    Events,
+    Items,
 }
 
 /// Blanks the bodies of the events that wait for these items.

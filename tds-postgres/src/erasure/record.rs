@@ -2,11 +2,20 @@
 
 use tds_core::{mirror::MirrorSchema, privacy::ErasedCounts};
 
-use super::files;
+use super::{documents::Documents, files};
 use crate::{
     Tx,
     db::quote::{self, identifier},
 };
+
+/// A record as one entity type shows it.
+pub(super) struct Shown<'a> {
+    pub(super) schema: &'a MirrorSchema,
+    /// The id of the head row, if there is one.
+    pub(super) local_id: Option<i64>,
+    /// The tables of documents that name such records.
+    pub(super) documents: Vec<Documents>,
+}
 
 /// Returns the id of the head row. It stays the same only while the lock of the entity type is held.
 pub(super) async fn local_id(
@@ -76,8 +85,8 @@ pub(super) async fn erase(
             format!("DELETE FROM {} WHERE {} = $1", quote::table(child.table), identifier(child.owner));
         sqlx::query(quote::statement(delete)).bind(id).execute(&mut *tx).await?;
     }
-    counts.files = files::leave(tx, schema, id).await?;
-    counts.findings = sqlx::query(FINDINGS).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
+    counts.files += files::leave(tx, schema, id).await?;
+    counts.findings += sqlx::query(FINDINGS).bind(entity).bind(id).execute(&mut *tx).await?.rows_affected();
     counts.findings += sqlx::query(EXAMPLES).bind(id).execute(&mut *tx).await?.rows_affected();
     for statement in CHANGES {
         let change = sqlx::query(statement).bind(entity).bind(id).bind(local_id);

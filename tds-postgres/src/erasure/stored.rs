@@ -2,24 +2,21 @@
 
 use tds_core::privacy::{Redaction, names};
 
-use super::{
-    concerned::{CONCERNED, Concerned},
-    documents::Documents,
-};
+use super::concerned::{CONCERNED, Concerned};
 use crate::{
     Tx,
     db::{quote::statement, text::entity_of},
     redaction::{STORED, Stored},
 };
 
-/// Removes what says who the person is. Returns how many values of links, changes and conflicts changed, and how many of
+/// Removes what says who the person is. `documents`: the entity types of documents. Returns how many values of links, changes and conflicts changed, and how many of
 /// findings.
 ///
 /// Payloads of items are none of these: they are removed as a whole, and the records are read again.
 pub(super) async fn redact(
     tx: &mut Tx,
     persons: &dyn Redaction,
-    documents: &[Documents],
+    documents: &[&str],
     concerned: &Concerned,
     id: &str,
 ) -> Result<(u64, u64), sqlx::Error> {
@@ -43,7 +40,7 @@ pub(super) async fn redact(
 async fn rows(
     tx: &mut Tx,
     stored: &Stored,
-    documents: &[Documents],
+    documents: &[&str],
     concerned: &Concerned,
     id: &str,
 ) -> Result<Vec<(String, String, String)>, sqlx::Error> {
@@ -61,7 +58,7 @@ async fn rows(
         .bind(&concerned.entities)
         .bind(&concerned.ids)
         .bind(&concerned.local_ids)
-        .bind(documents.iter().map(|it| it.entity.as_str()).collect::<Vec<_>>())
+        .bind(documents)
         .bind(id)
         .fetch_all(tx)
         .await?;

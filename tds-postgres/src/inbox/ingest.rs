@@ -14,6 +14,7 @@ use tds_core::{
 use crate::{
     Database,
     db::text::{Query, column, storable, storable_json},
+    erasure::bodies::{self, Unread},
     queue::fold::{Batch, queue, stored_key},
 };
 
@@ -139,6 +140,10 @@ pub(crate) async fn store_events(
         Some(work) => insert(database, &chosen, &work).await?,
         None => store_in_steps(database, events, &first, &chosen).await?,
     };
+    let at_once = chosen.iter().filter(|event| event.disposition.work().is_empty());
+    let at_once = at_once.filter(|event| !event.raw_payload.is_empty());
+    let at_once = at_once.filter_map(|event| inserted.get(storable(&event.event_id).as_ref()).copied());
+    bodies::blank_unread(database, Unread::Events, at_once.collect()).await;
     let missing: Vec<&str> =
         first.keys().filter(|id| !inserted.contains_key(*id)).map(String::as_str).collect();
     let mut known: HashMap<String, Known> = HashMap::new();

@@ -99,7 +99,7 @@ impl Batch<'_> {
             screened.blank_bodies(&mut tx, reads).await?;
         }
         if erasures {
-            erased::blank_bodies_of_absent(&mut tx, self.schema, self.tables, reads).await?;
+            erased::blank_named_bodies(&mut tx, self.schema, self.tables, reads).await?;
         }
         let ignored: Vec<bool> = match &screened {
             Some(screened) => screened.reads.iter().map(Option::is_none).collect(),

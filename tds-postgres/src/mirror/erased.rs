@@ -57,9 +57,9 @@ impl Reads {
     }
 }
 
-/// Blanks the bodies of events about records that the source no longer has, if they are about an erased person: the row or the
-/// body names the person, and the read names nobody.
-pub(super) async fn blank_bodies_of_absent(
+/// Blanks the bodies of events that name an erased record, whatever record they brought to be read: a webhook about stock may
+/// have the whole product. A record that the source no longer has names nobody, so its row says whom it named.
+pub(super) async fn blank_named_bodies(
     tx: &mut Tx,
     schema: &MirrorSchema,
     tables: &Tables,
@@ -68,19 +68,16 @@ pub(super) async fn blank_bodies_of_absent(
     let absent = reads.iter().filter(|read| read.content == Content::Absent);
     let absent: Vec<(&str, i64)> =
         absent.filter_map(|read| Some((read.key.id.as_str(), read.cause?.item.0))).collect();
-    if absent.is_empty() {
-        return Ok(());
+    if !absent.is_empty() {
+        let ids = absent.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let concerned: HashSet<String> =
+            concerned(tx, schema, tables, ids).await?.into_iter().map(|(id, _)| id).collect();
+        let of = absent.into_iter().filter(|(id, _)| concerned.contains(*id)).map(|(_, item)| item);
+        sqlx::query(BLANK).bind(of.collect::<Vec<i64>>()).execute(&mut *tx).await?;
     }
-    let ids = absent.iter().map(|(id, _)| (*id).to_owned()).collect();
-    let concerned: HashSet<String> =
-        concerned(tx, schema, tables, ids).await?.into_iter().map(|(id, _)| id).collect();
-    let (all, rest): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(id, _)| concerned.contains(*id));
-    let items = |of: Vec<(&str, i64)>| of.into_iter().map(|(_, item)| item).collect::<Vec<i64>>();
-    if !all.is_empty() {
-        sqlx::query(BLANK).bind(items(all)).execute(&mut *tx).await?;
-    }
-    if !rest.is_empty() {
-        bodies::blank_of_items(tx, items(rest)).await?;
+    let items: Vec<i64> = reads.iter().filter_map(|read| Some(read.cause?.item.0)).collect();
+    if !items.is_empty() {
+        bodies::blank_of_items(tx, items).await?;
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::{
         session::BY_INDEX,
         text::{column, seconds, storable},
     },
+    erasure::bodies::{self, Unread},
 };
 
 // The statement itself is in sql/complete.sql.
@@ -376,6 +377,9 @@ async fn complete(database: &Database, settlements: &[&Settlement]) -> Result<Ha
     if ids.is_empty() {
         return Ok(HashSet::new());
     }
+    // No read of a record has screened the bodies that brought such items.
+    let ignored = ids.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Ignored.as_str());
+    bodies::blank_unread(database, Unread::Items, ignored.map(|(id, _)| *id).collect()).await;
     let ended: Vec<i64> = sqlx::query_scalar(COMPLETE)
         .bind(ids)
         .bind(tokens)

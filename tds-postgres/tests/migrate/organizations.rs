@@ -132,7 +132,7 @@ async fn values_are_removed_by_the_columns_of_their_own_mirror() {
     let invoices = EntityType::from_static("invoices");
     let names = Arc::new(ColumnRedaction::default().head(invoices, "invoices", "customer_name"));
     let schema = MirrorSchema { entity: CUSTOMERS, head: Some("customers"), children: &[] };
-    let erased = PgEraser::new(only.clone(), names).erase(&schema, &RecordId::new("1"), "a test").await;
+    let erased = PgEraser::new(only.clone(), names).erase(&[&schema], &RecordId::new("1"), "a test").await;
     let erased = erased.expect("an answer").expect("a known record");
     assert_eq!((erased.counts.rows, erased.counts.documents), (1, 1));
     let rows = format!(
@@ -224,6 +224,59 @@ async fn schemas_that_do_not_belong_together_are_refused_before_anything_is_writ
         .await;
     assert!(store.claim_organization("222").await.expect_err("refused").to_string().contains("444"));
     store.claim_organization("444").await.expect("its own");
+    store.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_of_another_organization_are_refused_before_anything_is_changed() {
+    let test = TestDatabase::new().await;
+    let store = PgStore::new(test.database().clone(), StoreSettings::default());
+    store.claim_organization("60001").await.expect("free");
+    let reader = text(&test, "SELECT current_database() || '_other'").await;
+    test.execute(&format!("CREATE ROLE \"{reader}\"")).await;
+    let readers = [reader.clone()];
+    let of =
+        |id| MigrationSettings { organization: Some(id), readers: &readers, ..MigrationSettings::default() };
+    let may = format!("SELECT has_table_privilege('{reader}', 'erp.customers', 'SELECT')::text");
+    let migrate = async |id| test.database().migrate_with(&of(id)).await;
+
+    // Schemas without a record are free, so the right id can follow a wrong one.
+    let free = MigrationSettings { organization: Some("60002"), ..MigrationSettings::default() };
+    test.database().migrate_with(&free).await.expect("free");
+    store.accept(event("1", work(1, "{}"))).await.expect("accepted");
+    // What a migration would do at once: functions of another program are made again.
+    test.execute("UPDATE tds_sync_functions SET hash = 'other'").await;
+    let versions = "SELECT string_agg(xmin::text, ' ' ORDER BY xmin::text) FROM tds_sync_functions";
+    let before = text(&test, versions).await;
+    let error = migrate("60002").await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let expected = "the schema of the connection and schema erp at ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+    assert!(error.to_string().contains("belong to the organization 60001, not to 60002"), "{error}");
+    assert_eq!(text(&test, &may).await, "false", "the reader of the other organization got nothing");
+    assert_eq!(text(&test, versions).await, before);
+    assert!(!migrate("60001").await.expect("its own").functions.is_empty());
+    assert_eq!(text(&test, &may).await, "true");
+
+    // A program that does not know its organization hides nothing new in the records of one.
+    let rules = "customers.email";
+    let error = store.check_rules(rules).await.expect_err("refused");
+    assert!(error.to_string().contains("belong to the organization 60001"), "{error}");
+    assert_eq!(error.hint(), Some(&Hint::Settings(&["organization"])));
+    store.check_rules("").await.expect("nothing is hidden, so nothing is removed");
+    test.execute(&format!("UPDATE tds_redaction SET rules = '{rules}'")).await;
+    store.check_rules(rules).await.expect("what is hidden already");
+
+    // The tables that say it are those of another version.
+    test.execute(
+        "ALTER TABLE tds_shared_states RENAME TO later; ALTER TABLE erp.organization RENAME TO later",
+    )
+    .await;
+    store.check_organization("60002").await.expect("nothing says whose schemas these are");
+    test.execute("ALTER TABLE erp.later RENAME TO organization; INSERT INTO erp.organization (zoho_id) VALUES ('60003')")
+        .await;
+    assert!(store.check_organization("60002").await.expect_err("refused").to_string().contains("60003"));
+    test.execute(&format!("DROP OWNED BY \"{reader}\"; DROP ROLE \"{reader}\"")).await;
     store.shutdown().await;
 }
 

@@ -36,7 +36,7 @@ async fn a_push_that_was_loaded_before_an_erasure_leaves_nothing_and_is_made_aga
     let before = world.load(&INVOICES, 1).await;
     let database = world.database.database();
     let eraser = PgEraser::new(database.clone(), names());
-    let erased = eraser.erase(&CUSTOMERS, &RecordId::new("5"), "test").await.expect("erased");
+    let erased = eraser.erase(&[&CUSTOMERS], &RecordId::new("5"), "test").await.expect("erased");
     assert_eq!(erased.expect("it is known").counts.documents, 1);
 
     let mut settlement = Settlement::new(Settled::Unchanged);
@@ -62,7 +62,7 @@ async fn a_push_that_was_loaded_before_an_erasure_leaves_nothing_and_is_made_aga
     let kept = mirror.kept(invoice(2)).await.expect("screened");
     assert_eq!((name(&kept), name(&invoice(2))), (Value::Null, json!("Graz")));
     assert_eq!(mirror.kept(kept.clone()).await.expect("screened"), kept, "a second time changes nothing");
-    eraser.allow_return(&CUSTOMERS.entity, &RecordId::new("5"), "test").await.expect("undone");
+    eraser.allow_return(&[CUSTOMERS.entity], &RecordId::new("5"), "test").await.expect("undone");
     assert_eq!(mirror.kept(invoice(2)).await.expect("whole"), invoice(2));
 }
 
@@ -84,7 +84,8 @@ async fn a_document_of_a_customer_who_is_linked_just_before_the_erasure_is_found
     sqlx::query(link).execute(&mut *linking).await.expect("locked");
     let eraser = PgEraser::new(database.clone(), names());
     let id = RecordId::new("5");
-    let erase = async { eraser.erase(&CUSTOMERS, &id, "test").await.expect("erased").expect("it is known") };
+    let erase =
+        async { eraser.erase(&[&CUSTOMERS], &id, "test").await.expect("erased").expect("it is known") };
     let link = async {
         eventually(|| async {
             let waiting = sqlx::query_scalar(ADVISORY_LOCK_WAITS).fetch_all(&database);

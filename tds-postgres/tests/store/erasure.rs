@@ -38,7 +38,7 @@ async fn an_erased_product_keeps_only_the_place_of_its_file_until_the_file_is_re
                  AS v (n, body)",
         )
         .await;
-    let erase = || async { eraser.erase(&SCHEMA, &RecordId::new("46000"), "test").await.expect("erased") };
+    let erase = || async { eraser.erase(&[&SCHEMA], &RecordId::new("46000"), "test").await.expect("erased") };
     let counts = erase().await.expect("it is known").counts;
     assert_eq!((counts.rows, counts.files, counts.events, counts.items), (1, 1, 4, 2));
 
@@ -74,7 +74,7 @@ async fn an_erased_product_keeps_only_the_place_of_its_file_until_the_file_is_re
     let rows = "SELECT count(*)::text FROM erp.product_images";
     images.record(&late).await.expect("ignored");
     assert_eq!(text(&database, rows).await, "1");
-    assert!(eraser.allow_return(&PRODUCTS, &RecordId::new("46000"), "test").await.expect("undone"));
+    assert!(eraser.allow_return(&[PRODUCTS], &RecordId::new("46000"), "test").await.expect("undone"));
     images.record(&late).await.expect("stored");
     assert_eq!(text(&database, rows).await, "2");
 }

@@ -55,8 +55,10 @@ impl EraseArgs {
             )));
         };
         let (eraser, id) = (store.eraser(), RecordId::new(self.zoho_id.as_str()));
+        let schemas = store.catalogue().showing(descriptor);
+        let entities: Vec<EntityType> = schemas.iter().map(|schema| schema.entity.clone()).collect();
         if self.undo {
-            if !eraser.allow_return(&self.entity, &id, &self.by).await? {
+            if !eraser.allow_return(&entities, &id, &self.by).await? {
                 return Err(Failure::failed(format!("{} {id} is not erased", self.entity)));
             }
             output::talk(&format!("{} {id} returns with its next sync", self.entity));
@@ -69,16 +71,19 @@ impl EraseArgs {
             );
             output::confirm(&question, false)?;
         }
-        let erasure = eraser.erase(descriptor.schema, &id, &self.by).await?;
+        let erasure = eraser.erase(&schemas, &id, &self.by).await?;
         let erasure =
             erasure.ok_or_else(|| Refusal::NoRecord(RecordKey::new(self.entity.clone(), id.clone())))?;
-        let key = erasure.key.clone();
+        let also: Vec<String> = entities.iter().skip(1).map(EntityType::to_string).collect();
         if self.json {
-            output::json(&dto::Erasure::from(erasure))?
+            output::json(&dto::Erasure::from((erasure, also)))?
         } else {
-            print(&erasure)?
+            print(&erasure, &also)?
         }
-        remove_files(store, &*eraser, &key).await
+        for entity in entities {
+            remove_files(store, &*eraser, &RecordKey::new(entity, id.clone())).await?;
+        }
+        Ok(())
     }
 }
 
@@ -102,11 +107,13 @@ async fn remove_files(store: &Store, eraser: &dyn Eraser, key: &RecordKey) -> Co
     Ok(eraser.forget_files(key).await?)
 }
 
-fn print(erasure: &Erasure) -> CommandResult {
+/// `also`: the other entity types that show the record, under which it is erased as well.
+fn print(erasure: &Erasure, also: &[String]) -> CommandResult {
     let counts = erasure.counts;
+    let also = if also.is_empty() { String::new() } else { format!(" (also as one of {})", also.join(", ")) };
     let at = erasure.erased_at.format(&Rfc3339).unwrap_or_default();
     output::data(&format!(
-        "{} erased at {at} by {}\nrows       {}\ndocuments  {}\nevents     {}\nitems      {}\nchanges    {}\nfindings   {}\nfiles      {}\n",
+        "{}{also} erased at {at} by {}\nrows       {}\ndocuments  {}\nevents     {}\nitems      {}\nchanges    {}\nfindings   {}\nfiles      {}\n",
         erasure.key,
         erasure.erased_by,
         counts.rows,

@@ -1,7 +1,8 @@
 //! `migrate`.
 
 use clap::Args;
-use tds_postgres::{MigrationSettings, StoreSettings};
+use tds_core::{error::Result, privacy::Redaction as _};
+use tds_postgres::{MigrationReport, MigrationSettings, StoreSettings};
 use tds_zoho::HiddenValues;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Need,
-    engine::{Storage, migration_settings},
+    engine::{BuildError, Storage, migration_settings},
     entities::Entities,
 };
 
@@ -42,14 +43,10 @@ impl MigrateArgs {
             fills_local_ids: true,
             ..migration_settings(&config, entities)
         };
-        let migrated = storage.database.migrate_with(&settings).await;
-        let redacted = match &migrated {
-            Ok(_) => storage.database.redact(&HiddenValues(catalogue)).await,
-            Err(_) => Ok(0),
-        };
+        let hidden = HiddenValues(catalogue);
+        let done = migrate(&storage, &settings, &hidden).await;
         storage.close().await;
-        let report = migrated?;
-        let redacted = redacted?;
+        let (report, redacted) = done.map_err(BuildError::from)?;
         if redacted > 0 {
             output::talk(&format!("values of hidden columns were removed from {redacted} stored rows"));
         }
@@ -71,4 +68,17 @@ impl MigrateArgs {
         });
         Ok(())
     }
+}
+
+/// Migrates, and redacts what is stored. Returns the number of redacted rows as well.
+async fn migrate(
+    storage: &Storage,
+    settings: &MigrationSettings<'_>,
+    hidden: &HiddenValues,
+) -> Result<(MigrationReport, u64)> {
+    if settings.organization.is_none() {
+        storage.store.check_rules(&hidden.rules()).await?;
+    }
+    let report = storage.database.migrate_with(settings).await?;
+    Ok((report, storage.database.redact(hidden).await?))
 }

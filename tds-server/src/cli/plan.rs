@@ -12,7 +12,7 @@ use super::{
     lookup::Lookup,
     output::{self, Column},
     settings::{Given, SERVER, flags},
-    store::{current, existing, quiet_config},
+    store::{existing, own, quiet_config},
 };
 use crate::{
     app::plan::{Plan, plan},
@@ -69,7 +69,7 @@ async fn plans(
     entities: &Entities,
     storage: &Storage,
 ) -> CommandResult<(Plan, Option<Plan>)> {
-    current(storage).await?;
+    own(storage, config).await?;
     let now = of(config, entities, storage).await?;
     match changed {
         Some(changed) => Ok((now, Some(of(changed, entities, storage).await?))),

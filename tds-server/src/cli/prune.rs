@@ -15,9 +15,13 @@ use super::{
 /// recognised by them.
 const RECENT: Duration = Duration::from_secs(3_600);
 
-/// Delete finished rows, in small batches
+/// Delete finished rows, and blank the bodies of events, in small batches
 #[derive(Args)]
-#[command(args = flags(&[DATABASE]))]
+#[command(
+    args = flags(&[DATABASE]),
+    after_help = "The bodies of ended events are blanked at the age TDS_PAYLOAD_RETENTION (that of TDS_RETENTION, if it is not set),\n\
+    whatever --older-than says."
+)]
 pub(crate) struct PruneArgs {
     /// Minimum age of the rows to delete, such as 30d
     #[arg(long, value_name = "AGE", value_parser = parse::duration, default_value = "30d")]
@@ -52,7 +56,8 @@ impl PruneArgs {
             }
         }
         let deleted = store.items.prune(self.older_than, self.dead_letters).await?;
-        output::talk(&format!("{deleted} rows deleted"));
+        let blanked = store.items.blank(store.payload_retention).await?;
+        output::talk(&format!("{deleted} rows deleted, {blanked} bodies blanked"));
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! `schema print | exposures`.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use tds_postgres::{Access, MigrationSettings, schema_script};
 
@@ -8,7 +10,7 @@ use super::{
     lookup::Lookup,
     output::{self, Column},
     settings::{ACCESS, DATABASE, Given, MIRROR, SCHEMAS, flags},
-    store::{existing, quiet_config},
+    store::{existing, of_organization, quiet_config},
 };
 use crate::{config::Need, http::dto};
 
@@ -54,7 +56,10 @@ impl SchemaArgs {
             return output::data(&schema_script(&settings, config.database.schemas()));
         };
         let (storage, place) = existing(&config.database).await?;
-        let found = storage.database.exposures(&config.erp_readers).await;
+        let found = match of_organization(&storage, &config).await {
+            Ok(()) => storage.database.exposures(&config.erp_readers).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
         storage.close().await;
         let found = found?;
         let open = !found.exposures.is_empty();
@@ -66,16 +71,37 @@ impl SchemaArgs {
         if open {
             return Err(Failure::failed(format!("{place}: {}", advice(&found.exposures))));
         }
-        let named: std::collections::BTreeSet<&str> =
-            found.granted.iter().map(|access| access.role.as_str()).collect();
-        let besides = if named.is_empty() {
-            String::new()
-        } else {
-            format!(" and the named roles ({})", named.into_iter().collect::<Vec<_>>().join(", "))
-        };
-        output::talk(&format!("{place}: closed to everybody but the owner{besides}"));
+        output::talk(&format!(
+            "{place}: {}",
+            closed(&found.granted, &config.erp_readers, config.database.schemas().mirror.as_str())
+        ));
         Ok(())
     }
+}
+
+/// Returns who has privileges although nothing is open. A role that is no longer named keeps what it was granted.
+fn closed(granted: &[Access], readers: &[String], mirror: &str) -> String {
+    let roles: BTreeSet<&str> = granted.iter().map(|access| access.role.as_str()).collect();
+    let is_named = |role: &&str| {
+        readers.iter().any(|reader| reader == role)
+            || ["tds_reader", "tds_writer"].iter().any(|group| role.starts_with(group))
+    };
+    let (named, others): (Vec<&str>, Vec<&str>) = roles.into_iter().partition(is_named);
+    let mut text = "closed to everybody but the owner".to_owned();
+    if !named.is_empty() {
+        text += &format!(" and the named roles ({})", named.join(", "));
+    }
+    if !others.is_empty() {
+        let from: Vec<String> = others.iter().map(|role| format!("\"{role}\"")).collect();
+        let from = from.join(", ");
+        text += &format!(
+            ", and to {}, which TDS_ERP_READERS does not name: name these roles, or, if nobody gave them privileges on \
+             purpose, run as the owner REVOKE ALL ON ALL TABLES IN SCHEMA \"{mirror}\" FROM {from}; REVOKE ALL ON SCHEMA \
+             \"{mirror}\" FROM {from} (--json lists the privileges)",
+            others.join(", ")
+        );
+    }
+    text
 }
 
 /// Returns how many privileges are open, and who closes them.
@@ -94,7 +120,7 @@ fn advice(open: &[Access]) -> String {
             .to_owned()
     };
     format!(
-        "{count} privileges are open; {own}run the statements of the last column, because TDS changes no objects of others"
+        "{count} privileges are open; {own}run the statements of the last column as the owners of the objects, because TDS changes no objects of others"
     )
 }
 
@@ -105,3 +131,31 @@ const COLUMNS: &[Column<Access>] = &[
     ("PRIVILEGES", |access| access.privileges.join(", ")),
     ("TO CLOSE", |access| access.remedy.clone().unwrap_or_else(|| "tds-server migrate".to_owned())),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_is_no_longer_named_is_told_apart_from_those_that_are() {
+        let access = |role: &str| Access {
+            role: role.to_owned(),
+            object: "erp.invoices".to_owned(),
+            kind: "table".to_owned(),
+            privileges: vec!["SELECT".to_owned()],
+            remedy: None,
+        };
+        let granted = ["grafana", "reader1", "reader1", "tds_reader"].map(access);
+        let told = |readers: &[&str]| {
+            closed(&granted, &readers.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), "erp")
+        };
+        assert_eq!(
+            told(&["grafana", "reader1"]),
+            "closed to everybody but the owner and the named roles (grafana, reader1, tds_reader)"
+        );
+        let left = told(&["grafana"]);
+        assert!(left.contains("(grafana, tds_reader), and to reader1, which TDS_ERP_READERS"), "{left}");
+        assert!(left.contains("REVOKE ALL ON SCHEMA \"erp\" FROM \"reader1\""), "{left}");
+        assert_eq!(closed(&[], &[], "erp"), "closed to everybody but the owner");
+    }
+}

@@ -1,6 +1,6 @@
 //! The store for commands that need only the database.
 
-use std::{io::IsTerminal as _, sync::Arc};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use tds_core::{privacy::Eraser, queue::WorkerId};
 use tds_postgres::{PgEraser, SchemaStatus, SchemaVerdict};
@@ -36,6 +36,8 @@ pub(crate) struct Store {
     lookup: Lookup,
     entities: Entities,
     day_limit: Option<u32>,
+    /// The age at which the bodies of ended events are blanked.
+    pub(crate) payload_retention: Duration,
     images: Option<ImageStoreConfig>,
 }
 
@@ -46,7 +48,7 @@ impl Store {
         let catalogue =
             config.catalogue(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let (storage, place) = existing(&config.database).await?;
-        if let Err(failure) = current(&storage).await {
+        if let Err(failure) = own(&storage, &config).await {
             storage.close().await;
             return Err(failure);
         }
@@ -54,13 +56,6 @@ impl Store {
         let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
-        let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
-        if let Some(id) = &organization_id
-            && let Err(error) = storage.store.check_organization(id).await
-        {
-            storage.close().await;
-            return Err(BuildError::from(error).into());
-        }
         let day_limit = lookup.get("ZOHO_DAILY_LIMIT").and_then(|limit| limit.parse().ok());
         let (lookup, entities) = (lookup.clone(), entities.clone());
         Ok(Self {
@@ -70,10 +65,11 @@ impl Store {
             events,
             runs,
             explain,
-            organization_id,
+            organization_id: config.organization_id,
             lookup,
             entities,
             day_limit,
+            payload_retention: config.privacy.payload_retention,
             images: config.images.store,
         })
     }
@@ -139,8 +135,22 @@ impl Store {
     }
 }
 
+/// Refuses schemas of another version, or of another organization.
+pub(crate) async fn own(storage: &Storage, config: &Config) -> CommandResult {
+    current(storage).await?;
+    of_organization(storage, config).await
+}
+
+/// Refuses the schemas of another organization than the configured one.
+pub(crate) async fn of_organization(storage: &Storage, config: &Config) -> CommandResult {
+    match &config.organization_id {
+        Some(id) => Ok(storage.store.check_organization(id).await?),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a schema of another version.
-pub(crate) async fn current(storage: &Storage) -> CommandResult {
+async fn current(storage: &Storage) -> CommandResult {
     refusal(storage.database.schema().await?).map_or(Ok(()), Err)
 }
 

@@ -12,11 +12,14 @@ use super::lookup::Reader;
 const SECRETS: [&str; 2] = ["ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"];
 
 /// Reads the settings of Zoho. Returns `None` if nothing is set and nothing is needed.
-pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    organization_id: Option<&str>,
+    needed: bool,
+) -> Option<ZohoConfig> {
     let token_key = token_key(reader);
     let client_id = reader.text("ZOHO_CLIENT_ID");
     let [client_secret, refresh_token] = SECRETS.map(|variable| reader.secret(variable));
-    let organization_id = organization_id(reader);
     let nothing = client_id.is_none() && client_secret.is_none() && refresh_token.is_none();
     if nothing && organization_id.is_none() && !needed {
         return None;
@@ -26,7 +29,7 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
         required(reader, "ZOHO_CLIENT_ID", client_id, needed),
         required(reader, SECRETS[0], client_secret, needed),
         required(reader, SECRETS[1], refresh_token, needed),
-        required(reader, "ZOHO_ORGANIZATION_ID", organization_id, needed),
+        required(reader, "ZOHO_ORGANIZATION_ID", organization_id.map(str::to_owned), needed),
         data_center,
     );
     let config = ZohoConfig { token_key, ..with_servers(reader, config) };
@@ -105,7 +108,8 @@ fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T
     })
 }
 
-fn organization_id(reader: &mut Reader<'_>) -> Option<String> {
+/// `ZOHO_ORGANIZATION_ID`.
+pub(super) fn organization_id(reader: &mut Reader<'_>) -> Option<String> {
     reader.parse("ZOHO_ORGANIZATION_ID", None, "digits", |text| {
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| Some(text.to_owned()))
     })

@@ -137,8 +137,56 @@ async fn rows_are_pruned_only_with_a_yes() {
         "{}",
         asked.stderr
     );
-    let done = program.run(&["prune", "--older-than", "1s", "--yes"]).await;
+    // Bodies have a retention of their own.
+    let bodies = program.with("TDS_PAYLOAD_RETENTION", "1d");
+    let blanked = bodies.run(&["prune"]).await;
+    assert!(
+        blanked.status == 0 && blanked.stderr.contains("0 rows deleted, 1 bodies blanked"),
+        "{}",
+        blanked.stderr
+    );
+    let done = bodies.run(&["prune", "--older-than", "1s", "--yes"]).await;
     assert!(done.status == 0 && done.stderr.contains("1 rows deleted"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn no_command_changes_the_data_of_another_organization() {
+    let database = TestDatabase::new().await;
+    let owner = "INSERT INTO erp.organization (zoho_id) VALUES ('60001');
+      INSERT INTO erp.customers (zoho_id, name, email) VALUES ('1', 'Ali', 'ali@shop.example')";
+    database.execute(format!("BEGIN; SET LOCAL tds.origin = 'remote'; {owner}; COMMIT")).await;
+    let assert = async |condition: &str| {
+        database.execute(format!("DO $$ BEGIN ASSERT ({condition}); END $$")).await;
+    };
+    let (kept, removed) = ("SELECT email = 'ali@shop.example'", "SELECT email IS NULL");
+    let of_customer = |condition: &str| format!("{condition} FROM erp.customers");
+    let hiding = || program(&database).with("TDS_HIDE_COLUMNS", "customers.email");
+    let of_another = hiding().with("ZOHO_ORGANIZATION_ID", "60002");
+    for arguments in [
+        &["migrate"][..],
+        &["migrate", "--after-restore"],
+        &["prune", "--yes"],
+        &["erase", "customers", "1", "--yes"],
+        &["pause", "customers"],
+        &["resume", "customers"],
+        &["mode", "set", "customers", "shadow"],
+        &["queue", "retry", "1"],
+        &["queue", "discard", "1"],
+        &["inbox", "replay", "1"],
+        &["schema", "exposures"],
+    ] {
+        let refused = of_another.run(arguments).await;
+        let expected = "belong to the organization 60001, not to 60002";
+        assert!(refused.status == 2 && refused.stderr.contains(expected), "{arguments:?} {}", refused.stderr);
+    }
+    // Nobody knows whose columns these are.
+    let unknown = hiding().run(&["migrate"]).await;
+    assert!(unknown.status == 2 && unknown.stderr.contains("see ZOHO_ORGANIZATION_ID"), "{}", unknown.stderr);
+    assert(&of_customer(kept)).await;
+    hiding().with("ZOHO_ORGANIZATION_ID", "60001").done(&["migrate"]).await;
+    assert(&of_customer(removed)).await;
+    // What is hidden already stays hidden, also without the id.
+    hiding().done(&["migrate"]).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tds_core::record::EntityType;
+use tds_core::{mirror::MirrorSchema, record::EntityType};
 
 use super::{Descriptor, Modules, Webhooks, ZOHO, hiding::Hiding};
 
@@ -96,6 +96,16 @@ impl Catalogue {
         self.iter().map(Descriptor::name)
     }
 
+    /// Returns the schemas of the entity types that show the records of this one: its own first, then those whose records are
+    /// the same ones at Zoho, with the same ids.
+    #[must_use]
+    pub fn showing(&self, descriptor: &'static Descriptor) -> Vec<&'static MirrorSchema> {
+        let is_same = |other: &&'static Descriptor| {
+            descriptor.shows.is_some() && other.shows == descriptor.shows && other.name() != descriptor.name()
+        };
+        [descriptor].into_iter().chain(self.iter().filter(is_same)).map(|it| it.schema).collect()
+    }
+
     /// Returns the paths of webhooks, in the order of the entity types. Each path is the last part of
     /// `/api/zoho/webhooks/{entity}`. Two entity types may share a path.
     #[must_use]
@@ -132,5 +142,26 @@ impl Catalogue {
 impl fmt::Debug for Catalogue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entity_types_that_show_the_same_records_are_known_and_the_named_one_comes_first() {
+        let catalogue = Catalogue::default();
+        let showing = |name: &str| -> Vec<String> {
+            let descriptor = catalogue.find(&name.parse().expect("a name")).expect("known");
+            catalogue.showing(descriptor).iter().map(|schema| schema.entity.to_string()).collect()
+        };
+        assert_eq!(showing("customers"), ["customers", "vendors"]);
+        assert_eq!(showing("vendors"), ["vendors", "customers"]);
+        let mut items = showing("composite_items");
+        assert_eq!(items[0], "composite_items");
+        items.sort_unstable();
+        assert_eq!(items, ["composite_items", "products", "stock"]);
+        assert_eq!(showing("invoices"), ["invoices"]);
     }
 }

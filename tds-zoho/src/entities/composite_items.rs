@@ -32,6 +32,7 @@ pub(super) static COMPOSITE_ITEMS: Descriptor = Descriptor {
     id_key: "composite_item_id",
     envelopes: &[("composite_item", "composite_item_id"), ("compositeitem", "composite_item_id")],
     role: Role::Master,
+    shows: Some("item"),
     whole: &[
         &["name"],
         &["sku"],

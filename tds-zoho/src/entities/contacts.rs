@@ -39,6 +39,7 @@ const CONTACT: Descriptor = Descriptor {
     // A document names a party by the key of the party's role in the document.
     envelopes: &[("contact", "contact_id"), ("customer", "customer_id"), ("vendor", "vendor_id")],
     role: Role::Master,
+    shows: Some("contact"),
     whole: &[
         &["contact_name"],
         // Without this key the contact may be either a customer or a vendor.

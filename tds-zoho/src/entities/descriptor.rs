@@ -50,6 +50,8 @@ pub struct Descriptor {
     pub detail_max_age: Option<Duration>,
     /// The other entity type that a record may turn out to belong to.
     pub sibling: Option<Sibling>,
+    /// What the records are at Zoho, if several entity types show the same ones under the same ids: `contact` or `item`.
+    pub shows: Option<&'static str>,
     /// The groups of keys that a pushed body must have to stand for a read of the whole record: at least one key of
     /// each group. If the list is empty, a pushed body never stands for a read.
     pub whole: &'static [&'static [&'static str]],
@@ -292,6 +294,7 @@ impl Descriptor {
         needs_detail: true,
         detail_max_age: None,
         sibling: None,
+        shows: None,
         whole: &[],
         columns: &[],
         volatile: &[],

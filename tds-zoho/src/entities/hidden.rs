@@ -137,8 +137,7 @@ impl Catalogue {
                 return refuse(format!("of {} one of {}{custom}", rule.place, names.join(", ")));
             }
         };
-        let rules = found.entry(descriptor.entity().clone()).or_default();
-        rules.line_keys = descriptor.rows.iter().map(|rows| rows.key).collect();
+        let rules = found.entry(descriptor.entity().clone()).or_insert_with(|| EntityRules::of(descriptor));
         match (column, table) {
             (None, _) => rules.custom.push((rule.column.clone(), rule.how)),
             (Some(column), Some((table, list))) => {
@@ -171,8 +170,7 @@ impl Catalogue {
         let name = if contact.name() == "vendors" { "vendor_name" } else { "customer_name" };
         let names_contact = |it: &&'static Descriptor| columns(it, None).any(|column| column.name() == name);
         for document in self.iter().filter(names_contact) {
-            let rules = found.entry(document.entity().clone()).or_default();
-            rules.line_keys = document.rows.iter().map(|rows| rows.key).collect();
+            let rules = found.entry(document.entity().clone()).or_insert_with(|| EntityRules::of(document));
             let own = if column == "name" { name } else { column };
             // An address and a name are columns of the document as well.
             if let Some(own) = columns(document, None).find(|it| it.name() == own)

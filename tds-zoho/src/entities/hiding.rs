@@ -4,6 +4,7 @@
 mod hash;
 mod local;
 mod rules;
+mod spelled;
 mod walk;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};

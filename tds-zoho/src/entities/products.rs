@@ -24,6 +24,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
     id_key: "item_id",
     envelopes: &[("item", "item_id")],
     role: Role::Master,
+    shows: Some("item"),
     whole: &[
         &["name", "item_name"],
         &["sku"],

@@ -35,6 +35,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
     id_key: "item_id",
     envelopes: &[("item", "item_id")],
     role: Role::Master,
+    shows: Some("item"),
     versioned: false,
     needs_detail: false,
     // Nothing says whether Zoho posts stock together with the document that moves it.

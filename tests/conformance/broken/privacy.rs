@@ -18,14 +18,15 @@ struct Brief(MemoryStore);
 
 #[async_trait]
 impl Eraser for Brief {
-    async fn erase(&self, schema: &MirrorSchema, id: &RecordId, by: &str) -> Result<Option<Erasure>> {
-        let erasure = self.0.erase(schema, id, by).await?;
-        self.0.allow_return(&schema.entity, id, by).await?;
+    async fn erase(&self, schemas: &[&MirrorSchema], id: &RecordId, by: &str) -> Result<Option<Erasure>> {
+        let erasure = self.0.erase(schemas, id, by).await?;
+        let entities: Vec<EntityType> = schemas.iter().map(|schema| schema.entity.clone()).collect();
+        self.0.allow_return(&entities, id, by).await?;
         Ok(erasure)
     }
 
-    async fn allow_return(&self, entity: &EntityType, id: &RecordId, by: &str) -> Result<bool> {
-        self.0.allow_return(entity, id, by).await
+    async fn allow_return(&self, entities: &[EntityType], id: &RecordId, by: &str) -> Result<bool> {
+        self.0.allow_return(entities, id, by).await
     }
 
     async fn files(&self, key: &RecordKey) -> Result<Vec<ErasedFile>> {

@@ -35,6 +35,13 @@ pub(super) async fn erased(world: &World, server: &Process, contact: &Value, inv
     let ignored = world.webhook(server, "customers", &again).await["inbox_event_id"].clone();
     let outcome = format!("SELECT outcome FROM tds_inbox_events WHERE id = {ignored}");
     assert_eq!(world.text(&outcome).await.as_deref(), Some("ignored"));
+    // A contact can become a vendor.
+    let mut vendor = at(contact.clone(), "2026-11-20T09:30:00+0300");
+    vendor["contact_type"] = json!("vendor");
+    world.webhook(server, "customers", &json!({"contact": vendor}).to_string()).await;
+    assert_eq!(world.found(&PERSON).await, Vec::<&str>::new());
+    let vendors = format!("SELECT count(*)::text FROM erp.vendors WHERE zoho_id = '{id}'");
+    assert_eq!(world.text(&vendors).await.as_deref(), Some("0"));
     let mut dearer = at(invoice.clone(), "2026-11-20T10:00:00+0300");
     dearer["total"] = json!(30000);
     world.zoho.put(Module::INVOICES, dearer.clone());

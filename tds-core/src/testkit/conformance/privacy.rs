@@ -25,6 +25,7 @@ use crate::{
 
 const CUSTOMER_SCHEMA: MirrorSchema =
     MirrorSchema { entity: CUSTOMERS, head: Some("customers"), children: &[] };
+const VENDOR_SCHEMA: MirrorSchema = MirrorSchema { entity: VENDORS, head: Some("vendors"), children: &[] };
 /// The column that says who the customer of an invoice is.
 const NAME: &str = "customer_name";
 
@@ -55,7 +56,7 @@ async fn shop(harness: &dyn Harness) -> Option<Arc<dyn Eraser>> {
 }
 
 async fn erase(eraser: &Arc<dyn Eraser>) -> Erasure {
-    let erased = eraser.erase(&CUSTOMER_SCHEMA, &RecordId::new("46000"), "an operator").await;
+    let erased = eraser.erase(&[&CUSTOMER_SCHEMA], &RecordId::new("46000"), "an operator").await;
     erased.expect("erased").expect("the record is known")
 }
 
@@ -64,10 +65,10 @@ pub async fn an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_
 ) {
     let Some(eraser) = shop(harness).await else { return };
     let id = RecordId::new("46000");
-    let unknown = eraser.erase(&CUSTOMER_SCHEMA, &RecordId::new("4600"), "an operator").await;
+    let unknown = eraser.erase(&[&CUSTOMER_SCHEMA], &RecordId::new("4600"), "an operator").await;
     assert_eq!(unknown.expect("looked up"), None);
     assert_eq!(eraser.erasure(&CUSTOMERS, &id).await.expect("looked up"), None);
-    assert!(!eraser.allow_return(&CUSTOMERS, &id, "an operator").await.expect("nothing to undo"));
+    assert!(!eraser.allow_return(&[CUSTOMERS], &id, "an operator").await.expect("nothing to undo"));
     let erasure = erase(&eraser).await;
     assert_eq!((erasure.counts.rows, erasure.counts.documents), (1, 1));
     assert_eq!(eraser.erasure(&CUSTOMERS, &id).await.expect("looked up"), Some(erasure.clone()));
@@ -79,7 +80,8 @@ pub async fn an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_
         Applied::Done(Outcome::Ignored)
     );
     assert_eq!((name().await, deleted().await), (None, true));
-    let again = eraser.erase(&CUSTOMER_SCHEMA, &id, "another").await.expect("erased").expect("it is known");
+    let again =
+        eraser.erase(&[&CUSTOMER_SCHEMA], &id, "another").await.expect("erased").expect("it is known");
     assert_eq!((again.erased_by.as_str(), again.counts.rows), ("another", 1), "a record can be erased again");
     let noted = eraser.erasure(&CUSTOMERS, &id).await.expect("looked up").expect("it is erased");
     assert_eq!(
@@ -91,13 +93,40 @@ pub async fn an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_
     applied(harness, &CUSTOMER_SCHEMA, customer("460001", 1)).await;
     assert_eq!(harness.column("customers", "460001", "name").await.as_deref(), Some("Ali"), "another record");
 
-    assert!(eraser.allow_return(&CUSTOMERS, &id, "an operator").await.expect("undone"));
+    assert!(eraser.allow_return(&[CUSTOMERS], &id, "an operator").await.expect("undone"));
     assert_eq!(eraser.erasure(&CUSTOMERS, &id).await.expect("looked up"), None);
     assert_eq!(
         applied(harness, &CUSTOMER_SCHEMA, customer("46000", 1)).await,
         Applied::Done(Outcome::Applied)
     );
     assert_eq!((name().await.as_deref(), deleted().await), (Some("Ali"), false));
+}
+
+/// A contact can become one of the other entity type.
+pub async fn an_erased_record_does_not_return_under_another_entity_type_that_shows_it(harness: &dyn Harness) {
+    let Some(eraser) = shop(harness).await else { return };
+    let id = RecordId::new("46000");
+    let both = [&CUSTOMER_SCHEMA, &VENDOR_SCHEMA];
+    let erased = eraser.erase(&both, &id, "an operator").await.expect("erased").expect("it is known");
+    assert_eq!((erased.key.entity.clone(), erased.counts.rows, erased.counts.documents), (CUSTOMERS, 1, 1));
+    let as_vendor = eraser.erasure(&VENDORS, &id).await.expect("looked up").expect("it is erased there, too");
+    assert_eq!((as_vendor.erased_by.as_str(), as_vendor.counts), ("an operator", erased.counts));
+    let vendor = |version: i64| {
+        let vendor =
+            RecordBuilder::new(&VENDORS, "46000").version(at(version)).fields(json!({"name": "Ali"}));
+        vendor.read(at(version * 10), at(version * 10 + 1))
+    };
+    let ignored = Applied::Done(Outcome::Ignored);
+    assert_eq!(applied(harness, &VENDOR_SCHEMA, vendor(2)).await, ignored);
+    assert_eq!(applied(harness, &CUSTOMER_SCHEMA, customer("46000", 2)).await, ignored);
+    assert_eq!(harness.column("vendors", "46000", "name").await, None);
+
+    // What was erased under one of them only, by an older program, is undone as well.
+    assert!(eraser.allow_return(&[VENDORS], &id, "an operator").await.expect("undone"));
+    assert!(eraser.allow_return(&[VENDORS, CUSTOMERS], &id, "an operator").await.expect("undone"));
+    assert!(!eraser.allow_return(&[CUSTOMERS, VENDORS], &id, "an operator").await.expect("nothing to undo"));
+    assert_eq!(applied(harness, &VENDOR_SCHEMA, vendor(2)).await, Applied::Done(Outcome::Applied));
+    assert_eq!(harness.column("vendors", "46000", "name").await.as_deref(), Some("Ali"));
 }
 
 pub async fn a_document_of_an_erased_person_says_no_more_who_the_person_is(harness: &dyn Harness) {
@@ -115,13 +144,13 @@ pub async fn a_document_of_an_erased_person_says_no_more_who_the_person_is(harne
     let kept = mirror.kept(invoice(3, "INV-3")).await.expect("screened");
     let Content::Present(record) = &kept.content else { panic!("a record") };
     assert_eq!((&record.fields["number"], &record.fields[NAME]), (&json!("INV-3"), &Value::Null));
-    eraser.allow_return(&CUSTOMERS, &RecordId::new("46000"), "an operator").await.expect("undone");
+    eraser.allow_return(&[CUSTOMERS], &RecordId::new("46000"), "an operator").await.expect("undone");
     applied(harness, &INVOICE_SCHEMA, invoice(3, "INV-3")).await;
     assert_eq!(harness.column("invoices", "1", NAME).await.as_deref(), Some("Ali"));
     // The name returns although the source has no newer version, with a row of a list at the latest.
     erase(&eraser).await;
     assert_eq!(shown().await, number("INV-3"));
-    eraser.allow_return(&CUSTOMERS, &RecordId::new("46000"), "an operator").await.expect("undone");
+    eraser.allow_return(&[CUSTOMERS], &RecordId::new("46000"), "an operator").await.expect("undone");
     let Content::Present(record) = invoice(3, "INV-3").content else { panic!("a record") };
     applied(harness, &INVOICE_SCHEMA, Read::of(*record, Shape::List, call(40))).await;
     assert_eq!(harness.column("invoices", "1", NAME).await.as_deref(), Some("Ali"));
@@ -132,7 +161,7 @@ pub async fn a_person_whose_record_is_not_stored_is_erased_from_what_names_it(ha
     let Some(eraser) = harness.stores().eraser.clone() else { return };
     applied(harness, &INVOICE_SCHEMA, invoice(1, "INV-1")).await;
     let erase = async |id: &str| {
-        let erased = eraser.erase(&CUSTOMER_SCHEMA, &RecordId::new(id), "a test").await;
+        let erased = eraser.erase(&[&CUSTOMER_SCHEMA], &RecordId::new(id), "a test").await;
         erased.expect("an answer").map(|erasure| erasure.counts.documents)
     };
     assert_eq!(erase("46001").await, None, "nothing names it");

@@ -323,6 +323,7 @@ macro_rules! conformance_list {
         $crate::$each!($make, privacy:
             an_erased_record_keeps_no_value_and_its_reads_are_ignored_until_it_may_return,
             a_person_whose_record_is_not_stored_is_erased_from_what_names_it,
+            an_erased_record_does_not_return_under_another_entity_type_that_shows_it,
             a_document_of_an_erased_person_says_no_more_who_the_person_is,
             what_names_an_erased_record_is_emptied_and_a_longer_id_is_another_record,
             bodies_that_name_an_erased_person_are_blanked_although_no_read_names_the_person,

@@ -86,6 +86,15 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
         exposures(database, &config.erp_readers).await.unwrap_or_else(unreadable("exposures")),
         clock(&facts),
     ]);
+    if let Some(id) = &config.organization_id
+        && let Err(error) = storage.store.check_organization(id).await
+    {
+        let hint = "run the command with the schemas and the credentials of one organization";
+        findings.push(Finding::failed("organization", error.explain(command), hint));
+        storage.close().await;
+        // The credentials and the budget in this database are those of the other organization.
+        return (findings, None);
+    }
     (findings, Some(storage))
 }
 

@@ -18,7 +18,7 @@ use crate::{
         exit::{CommandResult, Failure},
         lookup::Lookup,
         output,
-        store::quiet_config,
+        store::{of_organization, quiet_config},
     },
     config::Need,
     engine::{BuildError, Storage},
@@ -48,6 +48,10 @@ impl Session {
         zoho.most_mints = MOST_MINTS;
         let (storage, trouble) = match Storage::open_existing(&config.database).await {
             Ok(storage) if storage.database.schema().await.is_ok_and(|status| status.is_current()) => {
+                if let Err(failure) = of_organization(&storage, &config).await {
+                    storage.close().await;
+                    return Err(failure);
+                }
                 (Some(storage), String::new())
             }
             Ok(storage) => {

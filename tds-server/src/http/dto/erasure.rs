@@ -5,13 +5,15 @@ use time::OffsetDateTime;
 
 wire! {
     /// A record of a person that was erased
-    Erasure from erasure: privacy::Erasure {
-        entity_type: String = erasure.key.entity.to_string(),
-        zoho_id: String = erasure.key.id.to_string(),
+    Erasure from found: (privacy::Erasure, Vec<String>) {
+        entity_type: String = found.0.key.entity.to_string(),
+        /// The other entity types that show the record, under which it is erased as well
+        also: Vec<String> = found.1,
+        zoho_id: String = found.0.key.id.to_string(),
         #[serde(with = "time::serde::rfc3339")]
-        erased_at: OffsetDateTime,
-        erased_by: String,
-        counts: ErasedCounts,
+        erased_at: OffsetDateTime = found.0.erased_at,
+        erased_by: String = found.0.erased_by,
+        counts: ErasedCounts = found.0.counts.into(),
     }
 
     /// How many rows lost the data of an erased person

@@ -8,6 +8,7 @@ use std::{
 
 use tds_core::privacy::{RedactedColumn, RedactedTable};
 
+use super::spelled::plain;
 use crate::entities::Descriptor;
 
 /// What becomes of a hidden value.
@@ -57,6 +58,13 @@ impl fmt::Display for HideRule {
     }
 }
 
+fn longest_first(names: impl Iterator<Item = &'static str>) -> Vec<String> {
+    let mut names: Vec<String> = names.map(plain).collect();
+    names.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    names.dedup();
+    names
+}
+
 /// What is hidden in the records of one entity type.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EntityRules {
@@ -70,6 +78,11 @@ pub(crate) struct EntityRules {
     pub(crate) custom: Vec<(String, How)>,
     /// The lists of the record that fill child tables.
     pub(crate) line_keys: Vec<&'static str>,
+    /// What a template may write before the name of a value of the record: its own names, plain, the longest first.
+    pub(crate) before: Vec<String>,
+    /// What it may write before the name of a value of a person: the names of the record's parties as well. `customer_name` is
+    /// no name of a product.
+    pub(crate) before_person: Vec<String>,
     /// The keys whose values are also hidden where other keys repeat them.
     pub(crate) repeated: BTreeSet<&'static str>,
     /// Columns of the head table.
@@ -81,6 +94,18 @@ pub(crate) struct EntityRules {
 }
 
 impl EntityRules {
+    /// Creates the rules of an entity type, which hide nothing yet.
+    pub(crate) fn of(descriptor: &'static Descriptor) -> Self {
+        let parties = ["contact", "contacts", "customer", "customers", "vendor", "vendors"];
+        let own = || descriptor.envelopes.iter().map(|(name, _)| *name).chain([descriptor.name()]);
+        Self {
+            line_keys: descriptor.rows.iter().map(|rows| rows.key).collect(),
+            before: longest_first(own()),
+            before_person: longest_first(own().chain(parties)),
+            ..Self::default()
+        }
+    }
+
     /// Returns true for a hidden column and for a child table with one, as differences name them: `rate`, `lines[#1]`.
     pub(super) fn hides(&self, field: &str) -> bool {
         let name = field.split(['[', '.']).next().unwrap_or(field);
