@@ -3,16 +3,23 @@
 mod install;
 mod kept;
 
+use std::collections::BTreeSet;
+
 use tds_core::{error::Result, queue::Lane};
 use tds_postgres::PgStore;
 use tds_zoho::{
     ZohoClient,
     entities::{Api, Catalogue},
-    rules::{Destination, Deviation, Found, Kind, Pace, Plan, Registered, Target, Unreadable, plan, targets},
+    rules::{
+        Destination, Deviation, Found, Kind, Pace, Plan, Registered, State, Step, Target, Unreadable, Wanted,
+        plans, targets,
+    },
 };
 
+#[cfg(test)]
+pub(crate) use self::kept::Looking;
 pub(crate) use self::{
-    install::{Installed, take_all},
+    install::{Done, Progress, take_all},
     kept::{Checked, Kept, Refused, RefusedOf},
 };
 use crate::config::{Config, RulesConfig, Verification};
@@ -36,16 +43,38 @@ struct Secrets {
     key: Option<secrecy::SecretString>,
 }
 
+/// What is known before a look.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// Whether anything was ever registered in Zoho Inventory; `None`: not known.
+    pub(crate) in_inventory: Option<bool>,
+    /// The paths whose deliveries are refused, so that their webhooks are to be created again.
+    pub(crate) refused: BTreeSet<String>,
+    /// The ids of the webhooks of these paths, if an earlier look of the same command found them.
+    pub(crate) suspects: Option<BTreeSet<String>>,
+}
+
+/// A product that does not show what is registered.
+pub(crate) struct Hidden {
+    pub(crate) api: Api,
+    /// Zoho's words, and what they mean.
+    pub(crate) reason: String,
+    /// Zoho refuses the organization, and not only this call.
+    pub(crate) is_organization: bool,
+}
+
 /// What one look found.
 pub(crate) struct Look {
     pub(crate) base: String,
     pub(crate) targets: Vec<Target>,
     /// The products that show what is registered.
     pub(crate) plans: Vec<Plan>,
-    /// The products that do not, and that are needed.
-    pub(crate) unreadable: Vec<(Api, String)>,
+    /// The products that do not, and that are needed, or may hold something of this program.
+    pub(crate) unreadable: Vec<Hidden>,
     /// Products that the organization does not have.
     pub(crate) lacking: Vec<String>,
+    /// What is known before the next look.
+    pub(crate) before: Before,
 }
 
 impl Rules {
@@ -81,30 +110,41 @@ impl Rules {
         &self,
         zoho: &ZohoClient,
         destination: &Destination,
+        before: &Before,
         lane: Lane,
         pace: &mut Pace,
     ) -> Result<Look> {
         let targets = self.targets();
-        let mut look = Look {
-            base: destination.base.clone(),
-            plans: Vec::new(),
-            unreadable: Vec::new(),
-            lacking: Vec::new(),
-            targets,
-        };
-        for (api, found) in self.found(zoho, &look.targets, lane, pace).await? {
-            let is_needed = api == Api::Books || look.targets.iter().any(|target| target.api == api);
+        let (mut unreadable, mut lacking, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+        for (api, found) in self.found(zoho, &targets, lane, pace).await? {
             match found {
-                // Something may be left in a product that is no longer needed. If Zoho does not show it, nothing is missed.
-                Registered::Unreadable(_) if !is_needed => {}
-                Registered::Known(found) => {
-                    look.plans.push(plan(api, &look.targets, destination, &self.config.known_urls, &found));
+                Registered::Known(found) => seen.push((api, found)),
+                Registered::Unreadable(refusal) => {
+                    match hidden(api, refusal, &targets, before.in_inventory, !seen.is_empty()) {
+                        Missing::Hidden(hidden) => unreadable.push(hidden),
+                        Missing::Lacking(line) => lacking.push(line),
+                        Missing::Nothing => {}
+                    }
                 }
-                Registered::Unreadable(Unreadable::NoProduct(line)) => look.lacking.push(line),
-                Registered::Unreadable(Unreadable::Refused(reason)) => look.unreadable.push((api, reason)),
             }
         }
-        Ok(look)
+        let seen: Vec<_> = seen.iter().map(|(api, found)| (*api, found)).collect();
+        let none = BTreeSet::new();
+        let wanted = Wanted {
+            targets: &targets,
+            destination,
+            known: &self.config.known_urls,
+            suspects: before.suspects.as_ref().unwrap_or(&none),
+        };
+        let (mut plans_, mut before) = (plans(wanted, &seen), before.clone());
+        if before.suspects.is_none() {
+            let suspects = suspects(&plans_, &before.refused);
+            if !suspects.is_empty() {
+                plans_ = plans(Wanted { suspects: &suspects, ..wanted }, &seen);
+            }
+            before.suspects = Some(suspects);
+        }
+        Ok(Look { base: destination.base.clone(), plans: plans_, unreadable, lacking, targets, before })
     }
 
     /// Reads what is registered in each product.
@@ -125,18 +165,30 @@ impl Rules {
         Ok(all)
     }
 
+    /// Makes the look of the day for a server, if no process has made it. One that has no result is made again after a
+    /// quarter of an hour, by whatever process.
+    ///
+    /// # Errors
+    /// Those of [`Rules::check`].
+    pub(crate) async fn check_of_the_day(&self, zoho: &ZohoClient, store: &PgStore) -> Result<()> {
+        match Kept::claim_look(store).await? {
+            Some(kept) => self.check(zoho, store, &kept).await,
+            None => Ok(()),
+        }
+    }
+
     /// Looks once, for a server, and keeps what it found for the health report. The base URL is that of the last command
     /// that registered webhooks; without one, nothing is looked at.
     ///
     /// # Errors
     /// Those of [`Rules::look`], and the store does not answer.
-    pub(crate) async fn check(&self, zoho: &ZohoClient, store: &PgStore) -> Result<()> {
-        let kept = Kept::load(store).await?;
+    pub(crate) async fn check(&self, zoho: &ZohoClient, store: &PgStore, kept: &Kept) -> Result<()> {
         let Some(destination) = kept.base.as_deref().and_then(|base| self.destination(base)) else {
             return Ok(());
         };
         let mut pace = Pace::new(self.config.pace);
-        let look = self.look(zoho, &destination, Lane::Verify, &mut pace).await?;
+        let before = Before { in_inventory: kept.in_inventory, ..Before::default() };
+        let look = self.look(zoho, &destination, &before, Lane::Verify, &mut pace).await?;
         if look.is_wrong() {
             tracing::warn!(
                 findings = look.wrong().join("; "),
@@ -145,12 +197,34 @@ impl Rules {
         }
         Kept::looked(store, &look.base, look.checked()).await
     }
+
+    /// Returns the paths of entity types.
+    pub(crate) fn paths_of<'a>(&self, entities: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let path = |entity: &str| {
+            let of = self.catalogue.iter().find(|one| one.entity().as_str() == entity)?;
+            Some(of.webhooks.as_ref()?.path.to_owned())
+        };
+        entities.filter_map(path).collect()
+    }
+
+    /// Returns the entity types at whose addresses the deliveries of these paths arrive.
+    pub(crate) fn entities_of(&self, paths: &BTreeSet<String>) -> Vec<String> {
+        let entity = |path: &String| Some(self.catalogue.of_webhook_path(path)?.entity().as_str().to_owned());
+        paths.iter().filter_map(entity).collect()
+    }
 }
 
 impl Look {
     /// Returns the names of the rules that should be registered.
     pub(crate) fn rules(&self) -> Vec<String> {
         self.targets.iter().map(Target::rule_name).collect()
+    }
+
+    /// Returns whether anything of this program is registered in Zoho Inventory; `None` if that cannot be seen.
+    pub(crate) fn is_in_inventory(&self) -> Option<bool> {
+        let plan = self.plans.iter().find(|plan| plan.api == Api::Inventory)?;
+        let is_there = |state: &State| state.webhook_id.is_some() || state.rule_id.is_some();
+        Some(plan.states.iter().any(is_there) || plan.steps.iter().any(Step::is_removal))
     }
 
     /// Returns everything that is not as it should be.
@@ -168,7 +242,7 @@ impl Look {
         Checked {
             at: 0,
             wrong: self.wrong(),
-            unreadable: self.unreadable.first().map(|(_, reason)| reason.clone()),
+            unreadable: self.unreadable.first().map(|hidden| hidden.reason.clone()),
             webhooks: self.plans.iter().map(|plan| plan.states.len()).sum(),
         }
     }
@@ -181,6 +255,60 @@ impl Look {
         lines.dedup();
         lines
     }
+}
+
+/// What a product that shows nothing means.
+enum Missing {
+    Hidden(Hidden),
+    /// The organization does not have the product, in one line.
+    Lacking(String),
+    /// Nothing is needed of it.
+    Nothing,
+}
+
+/// Returns what it means that a product does not show what is registered. `others` is true if another product does.
+fn hidden(
+    api: Api,
+    refusal: Unreadable,
+    targets: &[Target],
+    in_inventory: Option<bool>,
+    others: bool,
+) -> Missing {
+    let there = || targets.iter().filter(|target| target.api == api);
+    let (reason, is_organization) = match refusal {
+        Unreadable::Organization(reason) => (reason, true),
+        Unreadable::Refused(reason) => (reason, false),
+    };
+    let is_moved = there().any(Target::is_moved);
+    if api == Api::Inventory && is_organization && others && !is_moved && in_inventory != Some(true) {
+        return Missing::Lacking(format!(
+            "the organization does not have Zoho Inventory, so nothing is registered there: {reason}"
+        ));
+    }
+    if api == Api::Inventory && there().next().is_none() && in_inventory == Some(false) {
+        return Missing::Nothing;
+    }
+    let advice = match (api, is_moved) {
+        (Api::Inventory, true) => {
+            "; TDS_WEBHOOK_MODULES names Zoho Inventory: correct it, or let Zoho accept the calls"
+        }
+        (Api::Inventory, false) if others => {
+            "; if the organization has no Zoho Inventory, set TDS_WEBHOOK_MODULES=composite-items=none"
+        }
+        _ => "",
+    };
+    Missing::Hidden(Hidden { api, reason: format!("{reason}{advice}"), is_organization })
+}
+
+/// Returns the ids of the webhooks at these paths, whose deliveries are refused. Where others send to the same address,
+/// their deliveries are most likely the refused ones.
+fn suspects(plans: &[Plan], refused: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_alone = |plan: &&Plan| !plan.others.iter().any(|other| other.is_here);
+    let states = plans.iter().filter(is_alone).flat_map(|plan| &plan.states);
+    states
+        .filter(|state| refused.contains(&state.target.path))
+        .filter_map(|state| state.webhook_id.clone())
+        .collect()
 }
 
 /// Returns everything of TDS that is registered in a product.

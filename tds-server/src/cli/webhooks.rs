@@ -3,11 +3,13 @@
 mod clicks;
 mod session;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use tds_core::{clock::readable, error::Error, queue::Lane};
 use tds_zoho::{
     entities::Api,
-    rules::{Destination, Deviation, Kind, Other, Pace, Plan, Registered, Step, Unreadable},
+    rules::{Destination, Deviation, Kind, Other, Pace, Plan, Registered, Step, Target, Unreadable},
 };
 use time::OffsetDateTime;
 
@@ -19,7 +21,7 @@ use super::{
     settings::{DATABASE, ENTITIES, Given, RULES, Setting, WEBHOOK, ZOHO, flags},
 };
 use crate::{
-    app::rules::{Installed, Look, RefusedOf, removal, take_all},
+    app::rules::{Done, Look, Progress, RefusedOf, removal, take_all},
     entities::Entities,
     hint::command,
     http::dto,
@@ -90,7 +92,7 @@ impl WebhooksArgs {
 
 impl LookArgs {
     async fn plan(self, session: &Session) -> CommandResult {
-        let (look, _) = self.look(session, &mut session.pace()).await?;
+        let (look, ..) = self.look(session, true).await?;
         let is_readable = look.unreadable.is_empty();
         if self.json {
             let ok = is_readable && look.deviations().next().is_none();
@@ -103,7 +105,7 @@ impl LookArgs {
     }
 
     async fn status(self, session: &Session) -> CommandResult {
-        let (look, _) = self.look(session, &mut session.pace()).await?;
+        let (look, ..) = self.look(session, false).await?;
         session.keep(&look).await;
         let refused = session.refused().await;
         let ok = look.unreadable.is_empty() && look.deviations().next().is_none() && refused.is_empty();
@@ -116,49 +118,54 @@ impl LookArgs {
     }
 
     async fn install(self, session: &Session) -> CommandResult {
-        let mut pace = session.pace();
-        let (look, destination) = self.look(session, &mut pace).await?;
-        let sleep = async |wait| tokio::time::sleep(wait).await;
+        let (look, pace, destination) = self.look(session, true).await?;
+        let mut progress = Progress::default();
+        let (rules, zoho) = (&session.rules, &session.zoho);
         let installing =
-            session.rules.install(&session.zoho, &destination, (look, pace), &mut tell, sleep).await;
-        let Installed { look, has_changed } = installing.map_err(|error| interrupted(&error))?;
+            rules.install(zoho, &destination, (look, pace), &mut tell, sleep, &mut progress).await;
+        session.switched(&progress.switched).await;
+        let look = installing.map_err(|error| interrupted(&error, progress.is_in_doubt))?;
         if !look.plans.is_empty() {
             session.keep_installed(&look).await;
         }
-        let left: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
+        let left: Vec<Step> = look.plans.iter().flat_map(|plan| &plan.steps).cloned().collect();
         if self.json {
-            let ok = left == 0 && look.unreadable.is_empty();
+            let ok = left.is_empty() && look.unreadable.is_empty();
             output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), ok)))?;
             return if ok { Ok(()) } else { Err(Failure::Reported) };
         }
         let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
         print_others(&look)?;
-        // Another command at the same time may have done what Zoho refused to this one.
-        if left > 0 {
-            let states = look.plans.iter().flat_map(|plan| &plan.states);
-            let clicks: Vec<Click> = states.filter_map(Click::of_unfinished).collect();
-            return Err(Failure::failed(format!(
-                "{left} steps are still to do; run the command again, or create by hand what Zoho refuses:\n{}",
-                clicks::text(&clicks, session.has_key())
-            )));
+        print_doubles(&look.plans);
+        if !left.is_empty() {
+            return Err(Failure::failed(unfinished(&look, &left, session.has_key())));
         }
-        let what = if has_changed { "done" } else { "nothing had to be done" };
+        let what = match (progress.has_changed, look.unreadable.is_empty()) {
+            (_, false) => "not everything could be looked at",
+            (true, true) => "done",
+            (false, true) => "nothing had to be done",
+        };
         output::data(&format!("{what}: {webhooks} webhooks and rules are registered for {}", look.base))?;
         if look.unreadable.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 
     /// Looks at what is registered. If Books does not show it, prints the clicks.
-    async fn look(&self, session: &Session, pace: &mut Pace) -> CommandResult<(Look, Destination)> {
+    async fn look(&self, session: &Session, is_repairing: bool) -> CommandResult<(Look, Pace, Destination)> {
         let destination = session.destination(self.url.as_deref()).await?;
-        let look = session.rules.look(&session.zoho, &destination, Lane::Operator, pace).await?;
+        let before = session.before(is_repairing).await;
+        let (rules, zoho) = (&session.rules, &session.zoho);
+        let (look, pace) = rules.look_patiently(zoho, &destination, &before, &mut tell, sleep).await?;
         for line in &look.lacking {
-            output::talk(&output::clean(line));
+            tell(line);
         }
-        for (api, reason) in &look.unreadable {
-            output::talk(&output::clean(&format!("{}: {reason}", product(*api))));
+        for hidden in &look.unreadable {
+            tell(&format!("{}: {}", product(hidden.api), hidden.reason));
         }
-        let unreadable =
-            look.targets.iter().filter(|target| look.unreadable.iter().any(|(api, _)| *api == target.api));
+        // Nothing can be clicked for an organization that Zoho refuses.
+        let is_refused = |target: &&Target| {
+            look.unreadable.iter().any(|one| one.api == target.api && !one.is_organization)
+        };
+        let unreadable = look.targets.iter().filter(is_refused);
         let clicks: Vec<Click> = unreadable.map(|target| Click::of(target, &destination)).collect();
         if !clicks.is_empty() {
             let text = clicks::text(&clicks, session.has_key());
@@ -171,7 +178,7 @@ impl LookArgs {
         if look.plans.is_empty() && !self.json {
             return Err(Failure::Reported);
         }
-        Ok((look, destination))
+        Ok((look, pace, destination))
     }
 }
 
@@ -180,6 +187,7 @@ impl RemoveArgs {
         let mut pace = session.pace();
         let targets = session.rules.targets();
         let found = session.rules.found(&session.zoho, &targets, Lane::Operator, &mut pace).await?;
+        let in_inventory = session.before(false).await.in_inventory;
         let mut plans = Vec::new();
         let mut is_unreadable = false;
         for (api, found) in found {
@@ -192,25 +200,22 @@ impl RemoveArgs {
                     plan.steps.retain(|step| !known.contains(&step.kind));
                     plans.push(plan);
                 }
-                Registered::Unreadable(Unreadable::NoProduct(_)) => {}
-                Registered::Unreadable(Unreadable::Refused(reason))
-                    if api == Api::Inventory && !targets.iter().any(|target| target.api == api) =>
-                {
-                    output::talk(&output::clean(&format!(
+                // The organization does not have Inventory, and nothing was ever registered there.
+                Registered::Unreadable(Unreadable::Organization(_))
+                    if api == Api::Inventory && !plans.is_empty() && in_inventory != Some(true) => {}
+                Registered::Unreadable(Unreadable::Refused(_) | Unreadable::Organization(_))
+                    if api == Api::Inventory && in_inventory == Some(false) => {}
+                Registered::Unreadable(Unreadable::Refused(reason) | Unreadable::Organization(reason)) => {
+                    is_unreadable = true;
+                    tell(&format!(
                         "{} does not show whether anything of TDS is registered there: {reason}",
                         product(api)
-                    )));
-                }
-                Registered::Unreadable(Unreadable::Refused(reason)) => {
-                    is_unreadable = true;
-                    output::talk(&output::clean(&format!("{}: {reason}", product(api))));
+                    ));
                 }
             }
         }
         let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
-        for found in plans.iter().flat_map(|plan| &plan.deviations).filter(|one| one.kind == Kind::Doubled) {
-            output::talk(&output::clean(&format!("{}: {}", found.name, found.text)));
-        }
+        print_doubles(&plans);
         if steps == 0 && !is_unreadable {
             return output::data("nothing of TDS is registered");
         }
@@ -218,10 +223,11 @@ impl RemoveArgs {
             let question = format!("Delete {steps} webhooks and rules of TDS in Zoho?");
             output::confirm(&question, self.yes)?;
         }
-        let refused = take_all(&session.zoho, &plans, None, &mut pace, &mut tell)
+        let mut done = Done::default();
+        take_all(&session.zoho, &plans, None, &mut pace, &mut tell, (&|_| true, &mut done))
             .await
-            .map_err(|error| interrupted(&error))?;
-        if refused > 0 || is_unreadable {
+            .map_err(|error| interrupted(&error, false))?;
+        if done.refused > 0 || is_unreadable {
             return Err(Failure::failed(
                 "not everything could be deleted; the rest is in Zoho under Settings → Automation",
             ));
@@ -236,9 +242,43 @@ fn tell(line: &str) {
     output::talk(&output::clean(line));
 }
 
-fn interrupted(error: &Error) -> Failure {
+async fn sleep(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
+/// `is_in_doubt`: a creation was not answered, and may still take effect.
+fn interrupted(error: &Error, is_in_doubt: bool) -> Failure {
     let reason = error.explain(command);
-    Failure::failed(format!("{reason}; run the command again, it continues from what Zoho then shows"))
+    let again = if is_in_doubt { "run the command again in two minutes" } else { "run the command again" };
+    Failure::failed(format!("{reason}; {again}, it continues from what Zoho then shows"))
+}
+
+/// Says what an install could not do, and what a person has to do.
+fn unfinished(look: &Look, left: &[Step], has_key: bool) -> String {
+    let mut text = format!("{} steps are still to do; Zoho's reasons are above:\n", left.len());
+    for step in left {
+        text.push_str(&format!("   {} {:?}: {}\n", step.action(), step.name, step.reason));
+    }
+    text.push_str("Run the command again");
+    let states = look.plans.iter().flat_map(|plan| &plan.states);
+    // Another command at the same time may have done what Zoho refused to this one.
+    let clicks: Vec<Click> = states.filter_map(Click::of_unfinished).collect();
+    if clicks.is_empty() {
+        text.push_str(". What Zoho does not delete is sent by a rule: change or delete that rule first.");
+    } else {
+        text.push_str(
+            ", set the right name of a module in TDS_WEBHOOK_MODULES, or create by hand what Zoho refuses:\n",
+        );
+        text.push_str(&clicks::text(&clicks, has_key));
+    }
+    text
+}
+
+/// Says which rules and webhooks of others double deliveries, or keep a webhook from being deleted.
+fn print_doubles(plans: &[Plan]) {
+    for found in plans.iter().flat_map(|plan| &plan.deviations).filter(|one| one.kind == Kind::Doubled) {
+        tell(&format!("{}: {}", found.name, found.text));
+    }
 }
 
 fn product(api: Api) -> &'static str {
@@ -299,7 +339,8 @@ fn print_status(look: &Look, refused: &[(String, RefusedOf)]) -> CommandResult {
         let causes =
             causes.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}"));
         output::data(&format!(
-            "refused deliveries at {path} in the last 24 hours and since the last install: {}; the last at {last}",
+            "refused deliveries at {path} in the last 24 hours and since its webhooks were last created: {}; the last at \
+             {last}; tds-server webhooks install creates them again",
             causes.collect::<Vec<_>>().join(", ")
         ))?;
     }

@@ -3,7 +3,9 @@
 //! Zoho may show some of this, all of it, or nothing, and no page says in which form. So only what certainly is wrong
 //! counts: a webhook that is created again and still looks wrong would be created again for ever.
 
-use super::{Found, Rule, Webhook};
+use secrecy::ExposeSecret;
+
+use super::{Found, KeyDigest, Rule, Webhook};
 use crate::rules::{
     facts,
     target::{Destination, Target, our_name},
@@ -14,6 +16,8 @@ use crate::rules::{
 pub(super) struct Shown {
     /// The server demands the header with a key, and Zoho shows this header of another webhook.
     key: bool,
+    /// The value of this header, if Zoho shows it of another webhook as it was given.
+    value: Option<KeyDigest>,
     /// Zoho shows the modules of rules by the names that they were created with.
     modules: bool,
 }
@@ -21,12 +25,14 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn of(found: &Found, destination: &Destination) -> Self {
         let ours = |name: &str| our_name(name).is_some();
-        let mut webhooks = found.webhooks.iter().filter(|webhook| ours(&webhook.name));
+        let webhooks = || found.webhooks.iter().filter(|webhook| ours(&webhook.name));
+        let value = destination.key.as_ref().map(|key| KeyDigest::of(key.expose_secret()));
         let shows_module = |rule: &Rule| {
             our_name(&rule.name).is_some_and(|ours| rule.module.as_deref() == Some(ours.module))
         };
         Self {
-            key: destination.key.is_some() && webhooks.any(|webhook| has_key(webhook) == Some(true)),
+            key: destination.key.is_some() && webhooks().any(|webhook| has_key(webhook) == Some(true)),
+            value: value.filter(|_| webhooks().any(|webhook| webhook.key == value)),
             modules: found.rules.iter().any(shows_module),
         }
     }
@@ -44,7 +50,11 @@ impl Shown {
         if webhook.body.as_ref().is_some_and(|body| !is_record(body)) {
             return Some("its body is not the whole record");
         }
-        (self.key && has_key(webhook) == Some(false)).then_some("it lacks the header X-Webhook-Key")
+        if self.key && has_key(webhook) == Some(false) {
+            return Some("it lacks the header X-Webhook-Key");
+        }
+        let is_other = self.value.is_some() && webhook.key.is_some() && webhook.key != self.value;
+        is_other.then_some("its header X-Webhook-Key has another value")
     }
 
     /// Returns what is wrong with a rule, whatever it sends; `None` if nothing is.
