@@ -5,6 +5,7 @@ mod kept;
 
 use std::collections::BTreeSet;
 
+use secrecy::SecretString;
 use tds_core::{error::Result, queue::Lane};
 use tds_postgres::PgStore;
 use tds_zoho::{
@@ -37,10 +38,11 @@ pub(crate) struct Rules {
     secrets: Option<Secrets>,
 }
 
+/// The secrets and keys that the servers accept. The last ones are those that are registered.
 #[derive(Clone)]
 struct Secrets {
-    secret: secrecy::SecretString,
-    key: Option<secrecy::SecretString>,
+    secrets: Vec<SecretString>,
+    keys: Vec<SecretString>,
 }
 
 /// What is known before a look.
@@ -81,20 +83,32 @@ impl Rules {
     /// Returns the looks of a program with this configuration.
     pub(crate) fn of(config: &Config, catalogue: &Catalogue) -> Self {
         let accepted = matches!(config.webhooks.verification(), Verification::Signed(_));
-        // While a secret is being replaced, the last one is the new one.
-        let secret = config.webhooks.secrets.last().filter(|_| accepted).cloned();
-        let key = config.webhooks.key.clone();
+        let crate::config::WebhookConfig { secrets, keys, .. } = config.webhooks.clone();
         Self {
             catalogue: catalogue.clone(),
             config: config.rules.clone(),
-            secrets: secret.map(|secret| Secrets { secret, key }),
+            secrets: accepted.then_some(Secrets { secrets, keys }),
         }
     }
 
     /// Returns where webhooks should be sent; `None` if there is no secret that Zoho accepts.
     pub(crate) fn destination(&self, base: &str) -> Option<Destination> {
-        let Secrets { secret, key } = self.secrets.clone()?;
-        Some(Destination { base: base.trim_end_matches('/').to_owned(), secret, key })
+        self.destinations(base).pop()
+    }
+
+    /// Returns the destination with each secret and each key. While one is being replaced, the last one is the new one.
+    fn destinations(&self, base: &str) -> Vec<Destination> {
+        let Some(Secrets { secrets, keys }) = &self.secrets else { return Vec::new() };
+        let base = base.trim_end_matches('/');
+        let keys = || {
+            let none = keys.is_empty().then_some(None);
+            keys.iter().cloned().map(Some).chain(none)
+        };
+        let of = |secret: &SecretString| {
+            let secret = secret.clone();
+            keys().map(move |key| Destination { base: base.to_owned(), secret: secret.clone(), key })
+        };
+        secrets.iter().flat_map(of).collect()
     }
 
     /// Returns what should be registered.
@@ -129,10 +143,12 @@ impl Rules {
             }
         }
         let seen: Vec<_> = seen.iter().map(|(api, found)| (*api, found)).collect();
-        let none = BTreeSet::new();
+        let (none, mut earlier) = (BTreeSet::new(), self.destinations(&destination.base));
+        earlier.pop();
         let wanted = Wanted {
             targets: &targets,
             destination,
+            earlier: &earlier,
             known: &self.config.known_urls,
             suspects: before.suspects.as_ref().unwrap_or(&none),
         };

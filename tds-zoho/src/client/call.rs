@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Failure, Inner, NotDone, Pulse, Unwritten, Why, ZohoClient, failures::identity, send::Sent};
 use crate::{
     answer::{Answer, Call},
-    error::{About, Fault, Words, throttled},
+    error::{About, Fault, Limit, Words, throttled},
     limits::{
         budget::{HeaderHints, waits},
         tries::{LONGEST_WAIT, Tries},
@@ -68,8 +68,11 @@ impl ZohoClient {
                     let hints =
                         HeaderHints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
                     let pause = inner.budget.refused(*limit, call.lane, issued_at, &hints).await;
-                    if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
-                        return Err(throttled(*limit, words, pause).into());
+                    // A day that is spent is not over in a moment, although calls for operators are not held back.
+                    let is_spent = *limit == Limit::Day;
+                    let named = hints.retry_after.or(hints.reset).filter(|_| is_spent).unwrap_or_default();
+                    if is_spent || pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
+                        return Err(throttled(*limit, words, pause.max(named)).into());
                     }
                 }
                 (_, Fault::Token(_)) if !replaced && !in_doubt && !inner.access.is_denied(call) => {

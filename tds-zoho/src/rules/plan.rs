@@ -31,6 +31,12 @@ pub struct Webhook {
     pub body: Option<String>,
     /// The names of the headers, if Zoho shows them.
     pub headers: Option<Vec<String>>,
+    /// The module, if Zoho shows it.
+    pub module: Option<String>,
+    /// The type of the body, if Zoho shows it.
+    pub body_type: Option<String>,
+    /// The parameters that are added to the URL, if Zoho shows them.
+    pub parameters: Option<Vec<(String, String)>>,
     /// The value of the header `X-Webhook-Key`, if Zoho shows it.
     pub key: Option<KeyDigest>,
 }
@@ -246,6 +252,8 @@ pub struct Wanted<'a> {
     pub targets: &'a [Target],
     /// Where the webhooks are sent.
     pub destination: &'a Destination,
+    /// The same place with earlier secrets and keys, which the servers still accept.
+    pub earlier: &'a [Destination],
     /// Beginnings of URLs that webhooks of others may have.
     pub known: &'a [String],
     /// The ids of webhooks whose deliveries are refused, so that they are created again.

@@ -207,10 +207,21 @@ fn webhook_of(record: &Map<String, Value>) -> Webhook {
         url: text(record, &["url"]),
         method: text(record, &["method"]),
         body: text(record, &["raw_data"]),
+        module: text(record, &["entity"]),
+        body_type: text(record, &["body_type"]),
+        parameters: record.get("query_parameters").and_then(Value::as_array).map(parameters),
         headers: record.get("headers").and_then(Value::as_array).map(names),
         key: record.get("headers").and_then(Value::as_array).and_then(key),
         ..Webhook::default()
     }
+}
+
+fn parameters(shown: &Vec<Value>) -> Vec<(String, String)> {
+    let parameter = |one: &Map<String, Value>| {
+        let value = text(one, &["param_value", "value"]).unwrap_or_default();
+        Some((text(one, &["param_name", "name"])?, value))
+    };
+    shown.iter().filter_map(Value::as_object).filter_map(parameter).collect()
 }
 
 /// Returns the digest of the header with the key. A value that is shown masked is not shown.

@@ -50,7 +50,7 @@ async fn found(client: &ZohoClient, api: Api) -> Found {
 async fn planned(client: &ZohoClient, targets: &[Target], secret: &str) -> Plan {
     let (destination, found, suspects) =
         (destination(secret), found(client, Api::Books).await, BTreeSet::new());
-    let wanted = Wanted { targets, destination: &destination, known: &[], suspects: &suspects };
+    let wanted = Wanted { targets, destination: &destination, earlier: &[], known: &[], suspects: &suspects };
     plans(wanted, &[(Api::Books, &found)]).remove(0)
 }
 
@@ -254,6 +254,35 @@ async fn a_missing_scope_and_a_missing_product_are_told_apart_and_stop_nothing_e
     let health = format!("{:?}", client.health().await.state);
     assert_eq!(health, "Ok", "no call waits because of a refusal");
     assert_eq!(fake.mints(), 3, "one more token is minted, because the first may have been dead");
+}
+
+#[tokio::test]
+async fn a_dead_access_token_is_replaced_once_at_any_call_of_settings() {
+    let wanted = wanted(&["products"]);
+    for (is_write, path) in
+        [(false, "/settings/webhooks"), (false, "/settings/workflows"), (true, "/settings/workflows")]
+    {
+        let fake = FakeZoho::start().await;
+        let client = client(&fake);
+        let dead = Fault::not_authorized(Some(57));
+        match is_write {
+            true => fake.faults().next_writes(path, 1, dead),
+            false => fake.faults().next(path, 1, dead),
+        };
+        assert_eq!(install(&client, &wanted, SECRET).await, Ok(Vec::new()), "{path}");
+        assert_eq!(fake.mints(), 2, "{path}");
+        assert!(planned(&client, &wanted, SECRET).await.is_right(), "{path}");
+    }
+    // Where the new token is refused too, no more are minted.
+    let fake = FakeZoho::start().await;
+    let client = client(&fake);
+    fake.faults().every("/settings/", 1, Fault::not_authorized(Some(57)));
+    for _ in 0..3 {
+        let looked = client.registered(Api::Books, &wanted, Lane::Operator, &mut pace()).await;
+        let Ok(Registered::Unreadable(Unreadable::Refused(reason))) = looked else { panic!("{looked:?}") };
+        assert!(reason.contains("ZohoBooks.settings.READ"), "{reason}");
+    }
+    assert_eq!(fake.mints(), 2);
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn only_a_look_with_a_result_ends_the_day_and_another_one_follows_after_a_
         let mut kept = kept().await;
         let at = |at: &mut i64| *at -= seconds;
         kept.checked.iter_mut().for_each(|checked| at(&mut checked.at));
-        for looking in &mut kept.looking {
+        if let Some(looking) = &mut kept.looking {
             looking.at -= seconds;
         }
         let text = serde_json::to_string(&kept).expect("JSON");

@@ -75,7 +75,7 @@ impl Session {
             zoho: client?,
             rules: Rules::of(&config, &catalogue),
             storage,
-            has_key: config.webhooks.key.is_some(),
+            has_key: !config.webhooks.keys.is_empty(),
         })
     }
 

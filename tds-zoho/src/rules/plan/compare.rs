@@ -161,11 +161,18 @@ impl<'a> OfTarget<'a> {
         };
         let wrong = |webhook: &Webhook| {
             let has_mark = our_name(&webhook.name).and_then(|ours| ours.mark) == mark;
+            let is_earlier = |one: &Destination| {
+                our_name(&target.webhook_name(one)).and_then(|ours| ours.mark)
+                    == our_name(&webhook.name).and_then(|ours| ours.mark)
+            };
+            if !has_mark && wanted.earlier.iter().any(is_earlier) {
+                return Some("it has an earlier one of the secrets or keys that are set");
+            }
             if !(has_mark && webhook.url.as_deref().is_none_or(|shown| is_same_address(url, shown))) {
                 return Some("the URL or the secret is another one");
             }
             let is_suspect = wanted.suspects.contains(&webhook.id);
-            shown.of_webhook(webhook).or(is_suspect.then_some("its deliveries are refused"))
+            shown.of_webhook(webhook, target).or(is_suspect.then_some("its deliveries are refused"))
         };
         let (mut right, mut old) = (Vec::new(), Vec::new());
         for webhook in found.webhooks.iter().filter(is_ours) {

@@ -22,7 +22,7 @@ fn products() -> Vec<Target> {
 
 /// Returns the plan of a product that is looked at alone.
 fn plan(api: Api, targets: &[Target], destination: &Destination, known: &[String], found: &Found) -> Plan {
-    let wanted = Wanted { targets, destination, known, suspects: &BTreeSet::new() };
+    let wanted = Wanted { targets, destination, earlier: &[], known, suspects: &BTreeSet::new() };
     plans(wanted, &[(api, found)]).remove(0)
 }
 
@@ -122,7 +122,34 @@ fn an_empty_organization_gets_a_webhook_and_a_rule_for_each_trigger_and_then_not
 #[test]
 fn what_is_wrong_decides_what_is_done() {
     type Change = fn(&mut Zoho);
-    let cases: [(&str, Change, &[Kind], &[&str]); 17] = [
+    let cases: [(&str, Change, &[Kind], &[&str]); 20] = [
+        (
+            "the trigger in the URL of a webhook was edited by hand",
+            |zoho| {
+                let url = zoho.found.webhooks[0].url.as_mut().expect("shown");
+                *url = url.replace("event=updated", "event=deleted");
+            },
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
+        (
+            "a parameter was added to a webhook",
+            |zoho| {
+                let event = ("event".to_owned(), "updated".to_owned());
+                zoho.found.webhooks[0].parameters = Some(vec![event, ("a".to_owned(), "b".to_owned())]);
+            },
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
+        (
+            "the module and the form of a webhook were changed",
+            |zoho| {
+                zoho.found.webhooks[0].module = Some("item".to_owned());
+                zoho.found.webhooks[1].module = Some("invoice".to_owned());
+            },
+            &[Kind::Changed],
+            &["create webhook", "change rule", "delete webhook"],
+        ),
         (
             "a rule was turned off",
             |zoho| zoho.found.rules[0].is_active = false,
@@ -291,7 +318,13 @@ fn a_webhook_whose_deliveries_are_refused_is_created_again_before_it_is_deleted(
     let zoho = Zoho::installed(&here());
     let suspects = BTreeSet::from([zoho.found.webhooks[0].id.clone()]);
     let (targets, destination) = (products(), here());
-    let wanted = Wanted { targets: &targets, destination: &destination, known: &[], suspects: &suspects };
+    let wanted = Wanted {
+        targets: &targets,
+        destination: &destination,
+        earlier: &[],
+        known: &[],
+        suspects: &suspects,
+    };
     let plan = plans(wanted, &[(Api::Books, &zoho.found)]).remove(0);
     let actions: Vec<&str> = plan.steps.iter().map(Step::action).collect();
     assert_eq!(actions, ["create webhook", "change rule", "delete webhook"]);
@@ -321,7 +354,16 @@ impl Products {
             seen.push((Api::Inventory, &self.inventory.found));
         }
         let destination = here();
-        plans(Wanted { targets, destination: &destination, known: &[], suspects: &BTreeSet::new() }, &seen)
+        plans(
+            Wanted {
+                targets,
+                destination: &destination,
+                earlier: &[],
+                known: &[],
+                suspects: &BTreeSet::new(),
+            },
+            &seen,
+        )
     }
 
     /// Takes the steps of both products, but for those that Zoho refuses.
@@ -458,6 +500,18 @@ fn another_host_or_secret_creates_switches_and_removes_in_this_order() {
         assert_eq!((zoho.found.webhooks.len(), zoho.found.rules.len()), (2, 2));
         assert_eq!(zoho.install(&other, 0), 0, "nothing is left to do");
     }
+}
+
+#[test]
+fn a_webhook_with_an_earlier_secret_that_is_still_accepted_is_named_so() {
+    let zoho = Zoho::installed(&here());
+    let (targets, new) = (products(), destination("https://tds.example.com", "Another0123456"));
+    let (earlier, suspects) = ([here()], BTreeSet::new());
+    let wanted =
+        Wanted { targets: &targets, destination: &new, earlier: &earlier, known: &[], suspects: &suspects };
+    let plan = plans(wanted, &[(Api::Books, &zoho.found)]).remove(0);
+    assert!(plan.deviations.iter().all(|one| one.text.contains("an earlier one of the secrets")), "{plan:?}");
+    assert_eq!(plan.steps.len(), 6);
 }
 
 #[test]
