@@ -209,14 +209,14 @@ fn webhook_of(record: &Map<String, Value>) -> Webhook {
         body: text(record, &["raw_data"]),
         module: text(record, &["entity"]),
         body_type: text(record, &["body_type"]),
-        parameters: record.get("query_parameters").and_then(Value::as_array).map(parameters),
+        parameters: record.get("query_parameters").and_then(Value::as_array).map(|shown| parameters(shown)),
         headers: record.get("headers").and_then(Value::as_array).map(names),
-        key: record.get("headers").and_then(Value::as_array).and_then(key),
+        key: record.get("headers").and_then(Value::as_array).and_then(|headers| key(headers)),
         ..Webhook::default()
     }
 }
 
-fn parameters(shown: &Vec<Value>) -> Vec<(String, String)> {
+fn parameters(shown: &[Value]) -> Vec<(String, String)> {
     let parameter = |one: &Map<String, Value>| {
         let value = text(one, &["param_value", "value"]).unwrap_or_default();
         Some((text(one, &["param_name", "name"])?, value))
@@ -225,7 +225,7 @@ fn parameters(shown: &Vec<Value>) -> Vec<(String, String)> {
 }
 
 /// Returns the digest of the header with the key. A value that is shown masked is not shown.
-fn key(headers: &Vec<Value>) -> Option<KeyDigest> {
+fn key(headers: &[Value]) -> Option<KeyDigest> {
     let is_key = |one: &&Map<String, Value>| {
         text(one, &["param_name", "name"]).is_some_and(|name| name.eq_ignore_ascii_case(KEY_HEADER))
     };

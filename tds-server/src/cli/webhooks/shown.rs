@@ -29,8 +29,11 @@ pub(super) fn unfinished(look: &Look, left: &[Step], has_key: bool) -> String {
     let states = look.plans.iter().flat_map(|plan| &plan.states);
     // Another command at the same time may have done what Zoho refused to this one.
     let clicks: Vec<Click> = states.filter_map(Click::of_unfinished).collect();
+    if left.iter().any(|step| step.is_removal() && !step.waits) {
+        text.push_str(". Zoho deletes no webhook that a rule sends: change or delete that rule first");
+    }
     if clicks.is_empty() {
-        text.push_str(". What Zoho does not delete is sent by a rule: change or delete that rule first.");
+        text.push('.');
     } else {
         text.push_str(
             ", set the right name of a module in TDS_WEBHOOK_MODULES, or create by hand what Zoho refuses:\n",

@@ -15,7 +15,7 @@ use crate::{
 
 const UNNEEDED: &str = "no entity type that is synced needs it";
 const REPLACED: &str = "another rule takes its place";
-const AWAITED: &str = "another rule takes its place, and stays to be registered first";
+const AWAITED: &str = "it stays until the rule that is to take its place is registered";
 
 /// What is to be deleted: the call, the name, why, and whether the call has to wait.
 pub(super) type Leftover = (StepKind, String, &'static str, bool);
