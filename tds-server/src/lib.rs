@@ -31,6 +31,7 @@ mod app {
     pub(crate) mod verify;
     pub(crate) mod webhooks;
 }
+mod bounded;
 mod dashboard;
 mod engine;
 mod entities;

@@ -354,8 +354,28 @@ pub(crate) enum Unwritten {
 pub(crate) struct NotDone {
     /// Zoho's words, and what they most likely mean.
     pub(crate) reason: String,
+    /// What Zoho refuses.
+    pub(crate) why: Why,
+}
+
+/// What Zoho refuses with a call on which nothing else depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
     /// What the call concerns does not exist.
-    pub(crate) is_gone: bool,
+    Gone,
+    /// The organization, in this product.
+    Organization,
+    /// This call, or what the token may do.
+    Other,
+}
+
+impl Unwritten {
+    /// Returns the error.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Refused(error) | Self::InDoubt(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -6,7 +6,7 @@ use tds_core::{
     hint::Hint,
 };
 
-use crate::{client::ZohoClient, setting::Setting};
+use crate::{client::ZohoClient, error::in_one_line, setting::Setting};
 
 /// What valid credentials give access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn read(body: &Map<String, Value>) -> Result<Vec<Organization>> {
     };
     let organization = |row: &Value| Organization {
         id: text(row, "organization_id"),
-        name: text(row, "name"),
+        name: in_one_line(&text(row, "name")),
         currency: text(row, "currency_code"),
         time_zone: text(row, "time_zone"),
     };

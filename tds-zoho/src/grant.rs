@@ -13,6 +13,7 @@ use crate::{
     client::http,
     config::{DataCenter, ZohoConfig},
     error::{in_one_line, transport_fault},
+    mask::masked,
     setting::Setting,
 };
 
@@ -59,10 +60,16 @@ pub async fn exchange(config: &ZohoConfig, code: &SecretString, redirect_uri: Op
     let response = http(config)?.post(url).form(&form).send().await.map_err(broken)?;
     let status = response.status().as_u16();
     let body = read_body(response, MOST_BYTES).await.map_err(broken)?;
-    read(status, &body.unwrap_or_default(), config)
+    let secrets = [
+        config.client_secret.expose_secret(),
+        config.refresh_token.expose_secret(),
+        code.expose_secret().trim(),
+    ];
+    read(status, &body.unwrap_or_default(), config, &secrets)
 }
 
-fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Grant> {
+/// `secrets`: the values that no message may repeat.
+fn read(status: u16, body: &[u8], config: &ZohoConfig, secrets: &[&str]) -> Result<Grant> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         let text =
             format!("Zoho's token server answered HTTP {status} without a JSON object; {PERHAPS_USED}");
@@ -70,7 +77,7 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Grant> {
     };
     let refresh_token = text(&answer, "refresh_token");
     if refresh_token.is_empty() || !refresh_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refusal(status, &answer));
+        return Err(refusal(status, &answer, secrets));
     }
     let named = text(&answer, "api_domain");
     let domain = follow(named, config.api_url.is_some());
@@ -87,14 +94,19 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Grant> {
     })
 }
 
-fn refusal(status: u16, answer: &Map<String, Value>) -> Error {
-    let (error, words) = (in_one_line(text(answer, "error")), in_one_line(text(answer, "error_description")));
+fn refusal(status: u16, answer: &Map<String, Value>, secrets: &[&str]) -> Error {
+    // Zoho's words may repeat a value of the call.
+    let said = |key: &str| in_one_line(&masked(text(answer, key), secrets));
+    let (error, words) = (said("error"), said("error_description"));
     if status >= 500 {
         let said = format!("Zoho's token server answered HTTP {status} {error} {words}");
         return Error::unavailable(format!("{}; {PERHAPS_USED}", said.trim_end()));
     }
     let said = match (error.as_str(), words.as_str()) {
-        ("", _) => format!("Zoho answered HTTP {status} without a refresh token"),
+        ("", _) => match said("message").as_str() {
+            "" => format!("Zoho answered HTTP {status} without a refresh token"),
+            message => format!("Zoho answered HTTP {status} without a refresh token: {message}"),
+        },
         (_, "") => format!("Zoho refuses the code: {error}"),
         _ => format!("Zoho refuses the code: {error} ({words})"),
     };
@@ -134,7 +146,14 @@ mod tests {
 
     fn answered(body: &str) -> Result<Grant> {
         let config = ZohoConfig::new("1000.ID", "canary-secret", "", "0", DataCenter::Us);
-        read(200, body.as_bytes(), &config)
+        read(200, body.as_bytes(), &config, &["canary-secret", "1000.code"])
+    }
+
+    #[test]
+    fn words_that_repeat_a_secret_are_masked() {
+        let body = r#"{"error":"invalid_code","error_description":"1000.code of canary-secret is unknown"}"#;
+        let text = answered(body).expect_err("a refusal").to_string();
+        assert!(text.contains("invalid_code (… of … is unknown)"), "{text}");
     }
 
     #[test]
@@ -186,7 +205,7 @@ mod tests {
             (503, r#"{"error":"server_error"}"#),
             (500, r#"{"error":"invalid_code"}"#),
         ] {
-            let error = read(status, body.as_bytes(), &config).expect_err("no grant");
+            let error = read(status, body.as_bytes(), &config, &[]).expect_err("no grant");
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{body}");
             assert!(error.to_string().contains("may have been used up"), "{error}");
         }

@@ -11,6 +11,7 @@ mod grant;
 mod health;
 mod hex;
 mod limits;
+mod mask;
 mod mend;
 mod privacy;
 mod reading;

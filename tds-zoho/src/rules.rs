@@ -1,7 +1,7 @@
 //! The webhooks and workflow rules that are registered in Zoho for this program, so that nobody has to create them by
 //! hand: one webhook and one rule for each module and trigger.
 //!
-//! [`targets`] says what should be registered. [`plan`](fn@plan) compares that with what is registered, and is a pure
+//! [`targets`] says what should be registered. [`plans`] compares that with what is registered, and is a pure
 //! function. [`ZohoClient::registered`](crate::ZohoClient::registered) reads what is registered, and
 //! [`ZohoClient::register`](crate::ZohoClient::register) takes one step of a plan. After a step that failed, or a process
 //! that died between two steps, the next plan continues from what Zoho then shows.
@@ -14,6 +14,7 @@ mod facts;
 mod pace;
 mod plan;
 mod read;
+mod shown;
 mod target;
 mod trigger;
 mod write;
@@ -21,7 +22,10 @@ mod write;
 pub use self::{
     facts::{InvalidModules, RuleModules},
     pace::Pace,
-    plan::{Deviation, Found, Kind, Other, Plan, Rule, Sent, State, Step, StepKind, Webhook, plan, removal},
+    plan::{
+        Deviation, Found, Kind, Other, Plan, Rule, Sent, State, Step, StepKind, Wanted, Webhook, plans,
+        removal,
+    },
     read::{Registered, Unreadable},
     target::{Destination, Target, targets},
     trigger::Trigger,

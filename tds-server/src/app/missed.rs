@@ -18,11 +18,13 @@ use super::{
     rules::Rules,
     services::{Measured, Ports, Services},
 };
+use crate::hint::command;
 
 /// The time from the start of a server to its first look for the work of the day.
 const FIRST: Duration = Duration::from_secs(90);
-/// The time between two looks for the work of the day.
-const EVERY: Duration = Duration::from_secs(3_600);
+/// The time between two looks for the work of the day. What is registered in Zoho is looked at again after this time if
+/// the first look of the day had no result.
+const EVERY: Duration = Duration::from_secs(15 * 60);
 /// The number of past days that are compared if they were not compared yet.
 const DAYS: u16 = 7;
 /// How far back Zoho's history is read the first time.
@@ -58,6 +60,7 @@ impl Daily {
             if let Err(error) = self.look().await {
                 tracing::debug!(error = %error.chain(), "the figures of the day could not be stored; trying tomorrow");
             }
+            self.check_registered().await;
         }
     }
 
@@ -68,11 +71,18 @@ impl Daily {
         }
         let days = self.measures.store_day(&watched(&self.catalogue), DAYS).await?;
         tracing::debug!(days, "changes were compared with deliveries");
-        let history = self.read_history().await;
-        if let Some((rules, store)) = &self.registered {
-            rules.check(&self.zoho, store).await?;
+        self.read_history().await
+    }
+
+    /// Compares what is registered in Zoho with what should be, if that was not done today.
+    pub(crate) async fn check_registered(&self) {
+        let Some((rules, store)) = &self.registered else { return };
+        if let Err(error) = rules.check_of_the_day(&self.zoho, store).await {
+            tracing::warn!(
+                error = %error.explain(command),
+                "the webhooks that are registered in Zoho could not be looked at; trying again in 15 minutes"
+            );
         }
-        history
     }
 
     /// Reads what Zoho's own history of webhooks shows since the last look, and reads the records again.

@@ -76,25 +76,25 @@ impl ReplacedFile {
     fn write_beside(&self, path: &Path, text: &str) -> io::Result<()> {
         // A process that had the same number and died may have left it.
         drop(fs::remove_file(path));
-        let mut file = self.create(path)?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let written = self.fill(file, path, text);
         if written.is_err() {
             drop(fs::remove_file(path));
         }
         written
     }
 
-    /// Creates a new file, whose owner is that of the present file where that is permitted. Nobody but the owner may read
-    /// it before it has its owner.
-    fn create(&self, path: &Path) -> io::Result<File> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    /// Fills a new file, whose owner is that of the present file where that is permitted. Nobody but the owner may read it
+    /// before it has its owner.
+    fn fill(&self, mut file: File, path: &Path, text: &str) -> io::Result<()> {
         if let Ok(present) = fs::metadata(&self.path)
             && present.uid() != file.metadata()?.uid()
         {
             chown(path, Some(present.uid()), Some(present.gid()))?;
         }
         file.set_permissions(Permissions::from_mode(self.mode))?;
-        Ok(file)
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
     }
 
     fn beside(&self) -> PathBuf {

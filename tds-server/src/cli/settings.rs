@@ -140,7 +140,7 @@ settings! {
     /// How webhooks are authenticated.
     WEBHOOK {
         "webhook-secret" "ZOHO_WEBHOOK_SECRET" "Webhook secrets (HMAC keys), comma separated (visible to other users of this machine; prefer the variable)",
-        "webhook-key" "TDS_WEBHOOK_KEY" "Value that the header X-Webhook-Key must also have",
+        "webhook-key" "TDS_WEBHOOK_KEY" "Values of which the header X-Webhook-Key must have one, comma separated; webhooks install uses the last",
     }
 
     /// Where a server listens.

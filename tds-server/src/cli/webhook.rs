@@ -145,12 +145,12 @@ async fn post(
     };
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
     let mut request = client.post(url).query(&query).header("content-type", content_type);
-    // While a secret is being replaced, the last one is the new one, which `webhooks install` uses.
+    // While a secret or a key is being replaced, the last one is the new one, which `webhooks install` uses.
     match webhooks.secrets.last() {
         Some(secret) => request = request.header(SIGNATURE_HEADER, sign(secret, &query, &body)),
         None => output::talk("ZOHO_WEBHOOK_SECRET is not set: the webhook is sent without a signature"),
     }
-    if let Some(key) = &webhooks.key {
+    if let Some(key) = webhooks.keys.last() {
         request = request.header("x-webhook-key", key.expose_secret());
     }
     let response = request.body(body).send().await.map_err(no_answer)?;

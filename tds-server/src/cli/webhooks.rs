@@ -2,24 +2,30 @@
 
 mod clicks;
 mod session;
+mod shown;
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tds_core::{clock::readable, error::Error, queue::Lane};
+use tds_core::{error::Error, queue::Lane};
 use tds_zoho::{
     entities::Api,
-    rules::{Destination, Deviation, Kind, Other, Pace, Plan, Registered, Step, Unreadable},
+    rules::{Destination, Pace, Plan, Registered, Step, Target, Unreadable},
 };
-use time::OffsetDateTime;
 
-use self::{clicks::Click, session::Session};
+use self::{
+    clicks::Click,
+    session::Session,
+    shown::{print_doubles, print_others, print_status, print_steps, product, unfinished},
+};
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    output::{self, Column},
+    output,
     settings::{DATABASE, ENTITIES, Given, RULES, Setting, WEBHOOK, ZOHO, flags},
 };
 use crate::{
-    app::rules::{Installed, Look, RefusedOf, removal, take_all},
+    app::rules::{Done, Look, Progress, removal, take_all},
     entities::Entities,
     hint::command,
     http::dto,
@@ -90,7 +96,7 @@ impl WebhooksArgs {
 
 impl LookArgs {
     async fn plan(self, session: &Session) -> CommandResult {
-        let (look, _) = self.look(session, &mut session.pace()).await?;
+        let (look, ..) = self.look(session, true).await?;
         let is_readable = look.unreadable.is_empty();
         if self.json {
             let ok = is_readable && look.deviations().next().is_none();
@@ -103,7 +109,7 @@ impl LookArgs {
     }
 
     async fn status(self, session: &Session) -> CommandResult {
-        let (look, _) = self.look(session, &mut session.pace()).await?;
+        let (look, ..) = self.look(session, false).await?;
         session.keep(&look).await;
         let refused = session.refused().await;
         let ok = look.unreadable.is_empty() && look.deviations().next().is_none() && refused.is_empty();
@@ -116,49 +122,54 @@ impl LookArgs {
     }
 
     async fn install(self, session: &Session) -> CommandResult {
-        let mut pace = session.pace();
-        let (look, destination) = self.look(session, &mut pace).await?;
-        let sleep = async |wait| tokio::time::sleep(wait).await;
+        let (look, pace, destination) = self.look(session, true).await?;
+        let mut progress = Progress::default();
+        let (rules, zoho) = (&session.rules, &session.zoho);
         let installing =
-            session.rules.install(&session.zoho, &destination, (look, pace), &mut tell, sleep).await;
-        let Installed { look, has_changed } = installing.map_err(|error| interrupted(&error))?;
+            rules.install(zoho, &destination, (look, pace), &mut tell, sleep, &mut progress).await;
+        session.switched(&progress.switched).await;
+        let look = installing.map_err(|error| interrupted(&error, progress.is_in_doubt))?;
         if !look.plans.is_empty() {
             session.keep_installed(&look).await;
         }
-        let left: usize = look.plans.iter().map(|plan| plan.steps.len()).sum();
+        let left: Vec<Step> = look.plans.iter().flat_map(|plan| &plan.steps).cloned().collect();
         if self.json {
-            let ok = left == 0 && look.unreadable.is_empty();
+            let ok = left.is_empty() && look.unreadable.is_empty();
             output::json(&dto::RegisteredWebhooks::from((look, Vec::new(), ok)))?;
             return if ok { Ok(()) } else { Err(Failure::Reported) };
         }
         let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
         print_others(&look)?;
-        // Another command at the same time may have done what Zoho refused to this one.
-        if left > 0 {
-            let states = look.plans.iter().flat_map(|plan| &plan.states);
-            let clicks: Vec<Click> = states.filter_map(Click::of_unfinished).collect();
-            return Err(Failure::failed(format!(
-                "{left} steps are still to do; run the command again, or create by hand what Zoho refuses:\n{}",
-                clicks::text(&clicks, session.has_key())
-            )));
+        print_doubles(&look.plans);
+        if !left.is_empty() {
+            return Err(Failure::failed(unfinished(&look, &left, session.has_key())));
         }
-        let what = if has_changed { "done" } else { "nothing had to be done" };
+        let what = match (progress.has_changed, look.unreadable.is_empty()) {
+            (_, false) => "not everything could be looked at",
+            (true, true) => "done",
+            (false, true) => "nothing had to be done",
+        };
         output::data(&format!("{what}: {webhooks} webhooks and rules are registered for {}", look.base))?;
         if look.unreadable.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 
     /// Looks at what is registered. If Books does not show it, prints the clicks.
-    async fn look(&self, session: &Session, pace: &mut Pace) -> CommandResult<(Look, Destination)> {
+    async fn look(&self, session: &Session, is_repairing: bool) -> CommandResult<(Look, Pace, Destination)> {
         let destination = session.destination(self.url.as_deref()).await?;
-        let look = session.rules.look(&session.zoho, &destination, Lane::Operator, pace).await?;
+        let before = session.before(is_repairing).await;
+        let (rules, zoho) = (&session.rules, &session.zoho);
+        let (look, pace) = rules.look_patiently(zoho, &destination, &before, &mut tell, sleep).await?;
         for line in &look.lacking {
-            output::talk(&output::clean(line));
+            tell(line);
         }
-        for (api, reason) in &look.unreadable {
-            output::talk(&output::clean(&format!("{}: {reason}", product(*api))));
+        for hidden in &look.unreadable {
+            tell(&format!("{}: {}", product(hidden.api), hidden.reason));
         }
-        let unreadable =
-            look.targets.iter().filter(|target| look.unreadable.iter().any(|(api, _)| *api == target.api));
+        // Nothing can be clicked for an organization that Zoho refuses.
+        let is_refused = |target: &&Target| {
+            look.unreadable.iter().any(|one| one.api == target.api && !one.is_organization)
+        };
+        let unreadable = look.targets.iter().filter(is_refused);
         let clicks: Vec<Click> = unreadable.map(|target| Click::of(target, &destination)).collect();
         if !clicks.is_empty() {
             let text = clicks::text(&clicks, session.has_key());
@@ -171,7 +182,7 @@ impl LookArgs {
         if look.plans.is_empty() && !self.json {
             return Err(Failure::Reported);
         }
-        Ok((look, destination))
+        Ok((look, pace, destination))
     }
 }
 
@@ -180,6 +191,7 @@ impl RemoveArgs {
         let mut pace = session.pace();
         let targets = session.rules.targets();
         let found = session.rules.found(&session.zoho, &targets, Lane::Operator, &mut pace).await?;
+        let in_inventory = session.before(false).await.in_inventory;
         let mut plans = Vec::new();
         let mut is_unreadable = false;
         for (api, found) in found {
@@ -192,25 +204,22 @@ impl RemoveArgs {
                     plan.steps.retain(|step| !known.contains(&step.kind));
                     plans.push(plan);
                 }
-                Registered::Unreadable(Unreadable::NoProduct(_)) => {}
-                Registered::Unreadable(Unreadable::Refused(reason))
-                    if api == Api::Inventory && !targets.iter().any(|target| target.api == api) =>
-                {
-                    output::talk(&output::clean(&format!(
+                // The organization does not have Inventory, and nothing was ever registered there.
+                Registered::Unreadable(Unreadable::Organization(_))
+                    if api == Api::Inventory && !plans.is_empty() && in_inventory != Some(true) => {}
+                Registered::Unreadable(Unreadable::Refused(_) | Unreadable::Organization(_))
+                    if api == Api::Inventory && in_inventory == Some(false) => {}
+                Registered::Unreadable(Unreadable::Refused(reason) | Unreadable::Organization(reason)) => {
+                    is_unreadable = true;
+                    tell(&format!(
                         "{} does not show whether anything of TDS is registered there: {reason}",
                         product(api)
-                    )));
-                }
-                Registered::Unreadable(Unreadable::Refused(reason)) => {
-                    is_unreadable = true;
-                    output::talk(&output::clean(&format!("{}: {reason}", product(api))));
+                    ));
                 }
             }
         }
         let steps: usize = plans.iter().map(|plan| plan.steps.len()).sum();
-        for found in plans.iter().flat_map(|plan| &plan.deviations).filter(|one| one.kind == Kind::Doubled) {
-            output::talk(&output::clean(&format!("{}: {}", found.name, found.text)));
-        }
+        print_doubles(&plans);
         if steps == 0 && !is_unreadable {
             return output::data("nothing of TDS is registered");
         }
@@ -218,10 +227,11 @@ impl RemoveArgs {
             let question = format!("Delete {steps} webhooks and rules of TDS in Zoho?");
             output::confirm(&question, self.yes)?;
         }
-        let refused = take_all(&session.zoho, &plans, None, &mut pace, &mut tell)
+        let mut done = Done::default();
+        take_all(&session.zoho, &plans, None, &mut pace, &mut tell, (&|_| true, &mut done))
             .await
-            .map_err(|error| interrupted(&error))?;
-        if refused > 0 || is_unreadable {
+            .map_err(|error| interrupted(&error, false))?;
+        if done.refused > 0 || is_unreadable {
             return Err(Failure::failed(
                 "not everything could be deleted; the rest is in Zoho under Settings → Automation",
             ));
@@ -236,72 +246,13 @@ fn tell(line: &str) {
     output::talk(&output::clean(line));
 }
 
-fn interrupted(error: &Error) -> Failure {
+async fn sleep(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
+/// `is_in_doubt`: a creation was not answered, and may still take effect.
+fn interrupted(error: &Error, is_in_doubt: bool) -> Failure {
     let reason = error.explain(command);
-    Failure::failed(format!("{reason}; run the command again, it continues from what Zoho then shows"))
-}
-
-fn product(api: Api) -> &'static str {
-    match api {
-        Api::Books => "Zoho Books",
-        Api::Inventory => "Zoho Inventory",
-    }
-}
-
-const STEPS: &[Column<Step>] = &[
-    ("STEP", |step| step.action().to_owned()),
-    ("NAME", |step| step.name.clone()),
-    ("WHY", |step| step.reason.to_owned()),
-];
-
-const OTHERS: &[Column<Other>] = &[
-    ("WEBHOOK OF OTHERS (left alone)", |other| other.name.clone()),
-    ("URL", |other| output::or_dash(other.url.as_deref())),
-];
-
-const FINDINGS: &[Column<Deviation>] = &[
-    ("FINDING", |one| one.kind.as_str().to_owned()),
-    ("NAME", |one| one.name.clone()),
-    ("DETAIL", |one| one.text.clone()),
-];
-
-fn print_steps(look: &Look) -> CommandResult {
-    let steps: Vec<_> = look.plans.iter().flat_map(|plan| &plan.steps).cloned().collect();
-    if steps.is_empty() {
-        return if look.plans.is_empty() { Ok(()) } else { output::data("nothing would be changed") };
-    }
-    output::data(&output::table(STEPS, &steps))
-}
-
-fn print_others(look: &Look) -> CommandResult {
-    let others: Vec<_> = look.plans.iter().flat_map(|plan| &plan.others).cloned().collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    output::data(&output::table(OTHERS, &others))
-}
-
-fn print_status(look: &Look, refused: &[(String, RefusedOf)]) -> CommandResult {
-    let deviations: Vec<_> = look.deviations().cloned().collect();
-    let webhooks: usize = look.plans.iter().map(|plan| plan.states.len()).sum();
-    if deviations.is_empty() && !look.plans.is_empty() {
-        output::data(&format!("{webhooks} webhooks and rules are registered for {}", look.base))?;
-    } else if !deviations.is_empty() {
-        output::data(&output::table(FINDINGS, &deviations))?;
-    }
-    for (path, of) in refused {
-        let last = OffsetDateTime::from_unix_timestamp(of.last_at()).map(readable).unwrap_or_default();
-        let causes = [
-            (of.unsigned, "without a signature: a webhook without our secret sends there"),
-            (of.mismatched, "with the signature of another secret"),
-            (of.keyless, "with the right signature, but without the right header X-Webhook-Key"),
-        ];
-        let causes =
-            causes.iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}"));
-        output::data(&format!(
-            "refused deliveries at {path} in the last 24 hours and since the last install: {}; the last at {last}",
-            causes.collect::<Vec<_>>().join(", ")
-        ))?;
-    }
-    Ok(())
+    let again = if is_in_doubt { "run the command again in two minutes" } else { "run the command again" };
+    Failure::failed(format!("{reason}; {again}, it continues from what Zoho then shows"))
 }

@@ -1,10 +1,11 @@
 //! Reads variables and collects the errors in them.
 
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::{fmt::Display, path::Path, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 
 use super::{ConfigError, ConfigErrors};
+use crate::bounded;
 
 /// A description of how durations are written.
 const DURATIONS: &str = "a duration such as 250ms, 2s, 15m, 24h or 30d";
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
             self.error(&file_variable, format!("it together with {variable}"), "one of the two");
             return value;
         }
-        match std::fs::read_to_string(&path) {
+        match bounded::read(Path::new(&path)) {
             Ok(content) if content.trim().is_empty() => {
                 self.error(
                     &file_variable,

@@ -12,8 +12,9 @@ use super::{
 pub struct WebhookConfig {
     /// `ZOHO_WEBHOOK_SECRET` (or `…_FILE`): HMAC keys, comma separated while one is being replaced.
     pub secrets: Vec<SecretString>,
-    /// `TDS_WEBHOOK_KEY` (or `…_FILE`): the value that the header `X-Webhook-Key` must carry as well.
-    pub key: Option<SecretString>,
+    /// `TDS_WEBHOOK_KEY` (or `…_FILE`): the values of which the header `X-Webhook-Key` must carry one as well, comma
+    /// separated while one is being replaced.
+    pub keys: Vec<SecretString>,
     /// `TDS_ALLOW_UNSIGNED_WEBHOOKS`, default `false`, only in development: without a secret, bodies are accepted
     /// unsigned.
     pub allow_unsigned: bool,
@@ -53,8 +54,11 @@ impl WebhookConfig {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, serving: bool) -> Self {
-        let secrets = reader.secret_text("ZOHO_WEBHOOK_SECRET").unwrap_or_default();
-        let secrets: Vec<SecretString> = split_list(&secrets).into_iter().map(SecretString::from).collect();
+        let mut list = |variable| -> Vec<SecretString> {
+            let text = reader.secret_text(variable).unwrap_or_default();
+            split_list(&text).into_iter().map(SecretString::from).collect()
+        };
+        let (secrets, keys) = (list("ZOHO_WEBHOOK_SECRET"), list("TDS_WEBHOOK_KEY"));
         let allow_unsigned =
             reader.parse("TDS_ALLOW_UNSIGNED_WEBHOOKS", false, "true or false", |text| text.parse().ok());
         let production = environment == Environment::Production;
@@ -68,6 +72,6 @@ impl WebhookConfig {
         if serving && production && allow_unsigned {
             reader.error("TDS_ALLOW_UNSIGNED_WEBHOOKS", "true", "false, because APP_ENV is production");
         }
-        Self { secrets, key: reader.secret("TDS_WEBHOOK_KEY"), allow_unsigned }
+        Self { secrets, keys, allow_unsigned }
     }
 }

@@ -219,6 +219,13 @@ async fn two_commands_lead_from_an_empty_organization_to_the_first_row_of_a_webh
         &["missing", "1 without a signature", "the last at 20"],
     );
 
+    // An install that creates webhooks begins the counts anew; those that it creates sent nothing of it.
+    says(&program.run(&["webhooks", "install", "--url", &base]).await, 0, &["create rule"]);
+    let status = program.run(&["webhooks", "status", "--json"]).await;
+    let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
+    assert_eq!(status["refused"], json!([]), "{status}");
+    program.done(&["webhooks", "remove", "--yes"]).await;
+
     // Without the scopes, the clicks are printed.
     program
         .done(&["auth", "--code", &zoho.grant_code(&["ZohoBooks.settings.READ", "ZohoInventory.items.READ"])])

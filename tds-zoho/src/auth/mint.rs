@@ -14,6 +14,7 @@ use crate::{
     answer::read_body,
     config::ZohoConfig,
     error::{in_one_line, transport_fault},
+    mask::masked,
     setting::Setting,
 };
 
@@ -200,7 +201,7 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, NoToken
         }));
     };
     match text(&answer, "access_token") {
-        "" => Err(NoToken::answered(refusal(status, &answer))),
+        "" => Err(NoToken::answered(refusal(status, &answer, config))),
         token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Minted {
             value: SecretString::from(token),
             expires_in: life(&answer),
@@ -213,11 +214,25 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, NoToken
     }
 }
 
-fn refusal(status: u16, answer: &Map<String, Value>) -> MintFault {
-    let (error, words) = (in_one_line(text(answer, "error")), in_one_line(text(answer, "error_description")));
+fn refusal(status: u16, answer: &Map<String, Value>, config: &ZohoConfig) -> MintFault {
+    // Zoho's words may repeat a value of the call.
+    let secrets = [config.client_secret.expose_secret(), config.refresh_token.expose_secret()];
+    let said = |key: &str| in_one_line(&masked(text(answer, key), &secrets));
+    let (error, words) = (said("error"), said("error_description"));
     let lower = format!("{error} {words}").to_ascii_lowercase().replace('_', " ");
     if status == 429 || lower.contains("access denied") || lower.contains("too many requests") {
-        return MintFault::TooMany(format!("{error} {words}"));
+        let both = format!("{error} {words}");
+        return MintFault::TooMany(match both.trim() {
+            // The API's own form of a refusal.
+            "" => {
+                let code = answer.get("code").and_then(Value::as_i64);
+                let code = code.map(|code| format!(", code {code}")).unwrap_or_default();
+                let message = said("message");
+                let message = if message.is_empty() { message } else { format!(": {message}") };
+                format!("HTTP {status}{code}{message}")
+            }
+            both => both.to_owned(),
+        });
     }
     if error.is_empty() || status >= 500 || lower.contains("server error") || lower.contains("unavailable") {
         return MintFault::Passing(

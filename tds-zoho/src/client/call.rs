@@ -7,10 +7,10 @@ use tds_core::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Failure, Inner, NotDone, Pulse, ZohoClient, failures::identity, send::Sent};
+use super::{Failure, Inner, NotDone, Pulse, Unwritten, Why, ZohoClient, failures::identity, send::Sent};
 use crate::{
     answer::{Answer, Call},
-    error::{About, Fault, throttled},
+    error::{About, Fault, Limit, Words, throttled},
     limits::{
         budget::{HeaderHints, waits},
         tries::{LONGEST_WAIT, Tries},
@@ -68,8 +68,11 @@ impl ZohoClient {
                     let hints =
                         HeaderHints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
                     let pause = inner.budget.refused(*limit, call.lane, issued_at, &hints).await;
-                    if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
-                        return Err(throttled(*limit, words, pause).into());
+                    // A day that is spent is not over in a moment, although calls for operators are not held back.
+                    let is_spent = *limit == Limit::Day;
+                    let named = hints.retry_after.or(hints.reset).filter(|_| is_spent).unwrap_or_default();
+                    if is_spent || pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
+                        return Err(throttled(*limit, words, pause.max(named)).into());
                     }
                 }
                 (_, Fault::Token(_)) if !replaced && !in_doubt && !inner.access.is_denied(call) => {
@@ -102,46 +105,52 @@ impl ZohoClient {
     /// Those of limits and of a missing token.
     pub(crate) async fn ask_in_passing(&self, call: &Call) -> Result<std::result::Result<Answer, String>> {
         super::send::check(call)?;
-        match self.ask(call, false).await {
+        match self.ask(call, true).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(Failure::Known(error)) if error.retry() == Retry::Permanent => Ok(Err(error.to_string())),
             Err(Failure::Known(error) | Failure::Doubtful(error)) => Err(error),
-            Err(Failure::Fell { fault: Fault::Token(words), .. }) if words.are_zohos() => Ok(Err(format!(
-                "{words}; most likely the refresh token lacks the scope {}",
-                call.needed_scope()
-            ))),
+            Err(Failure::Fell { fault: Fault::Token(words), .. }) if words.are_zohos() => {
+                Ok(Err(self.inner.lacks_scope(call, &words)))
+            }
             Err(Failure::Fell { fault: Fault::WrongAddress(words), .. }) => Ok(Err(words.to_string())),
             Err(Failure::Fell { fault, .. }) => Ok(Err(fault.to_string())),
         }
     }
 
     /// Makes a call that concerns no record and on which nothing else depends, whether it reads or writes. Zoho's refusal
-    /// is a result: no other call waits because of it, and no other token is minted.
+    /// is a result: no other call waits because of it. A token that is refused is replaced once, as for any other call.
     ///
     /// # Errors
-    /// Those of limits, of the connection and of a missing token. If the call writes, it may have taken effect.
-    pub(crate) async fn ask_apart(&self, call: &Call) -> Result<std::result::Result<Answer, NotDone>> {
-        super::send::check(call)?;
-        let refused = |reason, is_gone| Ok(Err(NotDone { reason, is_gone }));
-        match self.ask(call, false).await {
+    /// Those of limits, of the connection and of a missing token. `InDoubt`: the call writes, and may have taken effect or
+    /// may still do so.
+    pub(crate) async fn ask_apart(
+        &self,
+        call: &Call,
+    ) -> std::result::Result<std::result::Result<Answer, NotDone>, Unwritten> {
+        super::send::check(call).map_err(Unwritten::Refused)?;
+        let refused = |reason, why| Ok(Err(NotDone { reason, why }));
+        match self.ask(call, true).await {
             Ok(answer) => Ok(Ok(answer)),
             Err(Failure::Known(error)) if error.retry() == Retry::Permanent => {
-                refused(error.to_string(), error.kind() == ErrorKind::NotFound)
+                let is_gone = error.kind() == ErrorKind::NotFound;
+                refused(error.to_string(), if is_gone { Why::Gone } else { Why::Other })
             }
-            Err(Failure::Known(error) | Failure::Doubtful(error)) => Err(error),
+            Err(Failure::Known(error)) => Err(Unwritten::Refused(error)),
+            Err(Failure::Doubtful(error)) => Err(Unwritten::InDoubt(error)),
             Err(Failure::Fell { fault: Fault::Token(words), in_doubt: false, .. }) if words.are_zohos() => {
-                let scope = call.needed_scope();
-                refused(format!("{words}; most likely the refresh token lacks the scope {scope}"), false)
+                refused(self.inner.lacks_scope(call, &words), Why::Other)
             }
             Err(Failure::Fell { fault, in_doubt: false, .. })
                 if matches!(fault.about(), About::Account { .. }) =>
             {
-                refused(fault.to_string(), false)
+                let is_organization = matches!(fault, Fault::Organization(_));
+                refused(fault.to_string(), if is_organization { Why::Organization } else { Why::Other })
             }
             Err(Failure::Fell { fault, in_doubt, .. }) => {
                 let doubt = if in_doubt { "; it is not known whether the call took effect" } else { "" };
                 let retry = Retry::Transient { retry_after: None };
-                Err(Error::new(fault.kind(), retry, format!("{fault}{doubt}")))
+                let error = Error::new(fault.kind(), retry, format!("{fault}{doubt}"));
+                Err(if in_doubt { Unwritten::InDoubt(error) } else { Unwritten::Refused(error) })
             }
         }
     }
@@ -171,6 +180,16 @@ impl ZohoClient {
 }
 
 impl Inner {
+    /// Records that a new token was refused for a call on which nothing else depends. Returns the meaning in words.
+    fn lacks_scope(&self, call: &Call, words: &Words) -> String {
+        self.access.denied(call, words);
+        let scope = call.needed_scope();
+        format!(
+            "{words}; a new token was refused too: most likely the refresh token lacks the scope {scope}, or the plan does \
+             not include the product"
+        )
+    }
+
     /// Records that Zoho itself answered, within its protocol and with this token.
     async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &HeaderHints) {
         self.budget.went_well(&call.place(), issued_at, hints).await;

@@ -107,6 +107,17 @@ const MODULES: [(&str, Api, &str); 12] = [
 /// The paths for which Zoho has no rules.
 const WITHOUT_RULES: [&str; 1] = ["prices"];
 
+/// Returns true if only Zoho Inventory has the records whose webhooks arrive at a path.
+pub(super) fn is_only_in_inventory(path: &str) -> bool {
+    MODULES.iter().any(|(known, api, _)| *known == path && *api == Api::Inventory)
+}
+
+/// Returns the path to which the rules of a module send unless it is configured otherwise.
+pub(super) fn path_of_module(module: &str) -> Option<String> {
+    let known = MODULES.iter().find(|(_, _, known)| *known == module);
+    known.map(|(path, ..)| (*path).to_owned())
+}
+
 /// The modules whose rules send to each path of webhooks, where they differ from what is assumed. It is read from a text
 /// such as `credit-notes=credit_note,customers=customer+vendor,stock=inventory:inventory_adjustment`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

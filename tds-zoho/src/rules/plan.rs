@@ -2,7 +2,12 @@
 
 mod altered;
 mod compare;
+mod leftovers;
 mod others;
+
+use std::{collections::BTreeSet, fmt};
+
+use sha2::{Digest as _, Sha256};
 
 use self::altered::Shown;
 use super::{
@@ -26,6 +31,32 @@ pub struct Webhook {
     pub body: Option<String>,
     /// The names of the headers, if Zoho shows them.
     pub headers: Option<Vec<String>>,
+    /// The module, if Zoho shows it.
+    pub module: Option<String>,
+    /// The type of the body, if Zoho shows it.
+    pub body_type: Option<String>,
+    /// The parameters that are added to the URL, if Zoho shows them.
+    pub parameters: Option<Vec<(String, String)>>,
+    /// The value of the header `X-Webhook-Key`, if Zoho shows it.
+    pub key: Option<KeyDigest>,
+}
+
+/// The digest of a key, which says only whether two keys are the same. `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// Returns the digest of a key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyDigest(…)")
+    }
 }
 
 /// A rule as Zoho shows it.
@@ -163,6 +194,9 @@ pub struct Step {
     pub reason: &'static str,
     /// Steps of the same group build on one another: after a failure, the rest of the group is not taken.
     pub group: String,
+    /// What replaces this webhook or rule is not registered yet, or cannot be looked at. The step must not be taken: a
+    /// plan of what Zoho shows after the other steps says when it may be.
+    pub waits: bool,
 }
 
 impl Step {
@@ -176,6 +210,22 @@ impl Step {
             StepKind::ActivateRule(_) => "activate rule",
             StepKind::RemoveRule(_) => "delete rule",
             StepKind::RemoveWebhook(_) => "delete webhook",
+        }
+    }
+
+    /// Returns true if the step deletes something.
+    #[must_use]
+    pub fn is_removal(&self) -> bool {
+        matches!(self.kind, StepKind::RemoveRule(_) | StepKind::RemoveWebhook(_))
+    }
+
+    /// Returns true if deliveries come from another webhook after the step.
+    #[must_use]
+    pub fn switches(&self) -> bool {
+        match &self.kind {
+            StepKind::PutRule { webhook: Sent::Created(_), .. } => true,
+            StepKind::PutRule { id: Some(_), .. } => self.reason == compare::SENDS_ANOTHER,
+            _ => false,
         }
     }
 }
@@ -195,37 +245,45 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// Compares what is registered in a product with the targets. `targets` are those of all products, because a product may
-/// show what was registered in the other one. URLs of others that begin with one of `known` are nothing wrong.
+/// What should be registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The webhooks and rules, those of all products.
+    pub targets: &'a [Target],
+    /// Where the webhooks are sent.
+    pub destination: &'a Destination,
+    /// The same place with earlier secrets and keys, which the servers still accept.
+    pub earlier: &'a [Destination],
+    /// Beginnings of URLs that webhooks of others may have.
+    pub known: &'a [String],
+    /// The ids of webhooks whose deliveries are refused, so that they are created again.
+    pub suspects: &'a BTreeSet<String>,
+}
+
+/// Compares what is registered with what should be. `seen` is what the products show: nothing that works is deleted before
+/// what replaces it is seen, in whatever product that is.
 #[must_use]
-pub fn plan(
-    api: Api,
-    targets: &[Target],
-    destination: &Destination,
-    known: &[String],
-    found: &Found,
-) -> Plan {
-    let mut plan = Plan::empty(api);
-    let shown = Shown::of(found, destination);
-    for target in targets.iter().filter(|target| target.api == api) {
-        plan.of_target(target, destination, &shown, found);
+pub fn plans(wanted: Wanted<'_>, seen: &[(Api, &Found)]) -> Vec<Plan> {
+    let mut plans: Vec<Plan> =
+        seen.iter().map(|(api, found)| Plan::of_product(*api, wanted, found)).collect();
+    let leftovers: Vec<_> =
+        seen.iter().map(|(api, found)| leftovers::find(*api, wanted.targets, found, seen, &plans)).collect();
+    for ((plan, (_, found)), leftovers) in plans.iter_mut().zip(seen).zip(leftovers) {
+        plan.remove(leftovers);
+        // What others do in a product without targets concerns nobody here.
+        if !plan.states.is_empty() {
+            plan.webhooks_of_others(wanted.destination, wanted.known, found);
+        }
+        plan.rules_of_others(found);
     }
-    plan.leftovers(found, |ours| {
-        targets.iter().any(|target| target.module == ours.module && target.trigger.as_str() == ours.trigger)
-    });
-    // What others do in a product without targets concerns nobody here.
-    if !plan.states.is_empty() {
-        plan.webhooks_of_others(destination, known, found);
-    }
-    plan.rules_of_others(found);
-    plan
+    plans
 }
 
 /// Returns the plan that deletes everything that is this program's, for whatever entity types.
 #[must_use]
 pub fn removal(api: Api, found: &Found) -> Plan {
     let mut plan = Plan::empty(api);
-    plan.leftovers(found, |_| false);
+    plan.remove(leftovers::all(found));
     plan.rules_of_others(found);
     for step in &mut plan.steps {
         step.reason = "everything of TDS is removed";
@@ -236,6 +294,15 @@ pub fn removal(api: Api, found: &Found) -> Plan {
 impl Plan {
     fn empty(api: Api) -> Self {
         Self { api, states: Vec::new(), deviations: Vec::new(), others: Vec::new(), steps: Vec::new() }
+    }
+
+    fn of_product(api: Api, wanted: Wanted<'_>, found: &Found) -> Self {
+        let mut plan = Self::empty(api);
+        let shown = Shown::of(found, wanted.destination);
+        for target in wanted.targets.iter().filter(|target| target.api == api) {
+            plan.of_target(target, wanted, &shown, found);
+        }
+        plan
     }
 
     /// Returns true if there is nothing to do and nothing else is wrong.

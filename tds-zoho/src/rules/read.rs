@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 use tds_core::{error::Result, queue::Lane};
 
 use super::{
-    facts::{ACTIONS, RULES, Resource, WEBHOOKS},
+    facts::{ACTIONS, KEY_HEADER, RULES, Resource, WEBHOOKS},
     pace::Pace,
-    plan::{Found, Rule, Webhook},
+    plan::{Found, KeyDigest, Rule, Webhook},
     target::{Target, our_name},
 };
 use crate::{
     answer::{Api, Call},
-    client::ZohoClient,
+    client::{NotDone, Unwritten, Why, ZohoClient},
     reading,
 };
 
@@ -33,9 +33,9 @@ pub enum Registered {
 /// Why Zoho does not show what is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// The organization does not have the product.
-    NoProduct(String),
-    /// Most likely a scope is missing.
+    /// Zoho refuses the organization in this product, in these words.
+    Organization(String),
+    /// Zoho refuses the call, in these words. Most likely a scope is missing.
     Refused(String),
 }
 
@@ -54,19 +54,13 @@ impl ZohoClient {
     ) -> Result<Registered> {
         let modules = targets.iter().filter(|target| target.api == api).map(|target| &*target.module);
         let reader = Reader { client: self, api, modules: modules.collect(), lane };
-        match reader.found(pace).await? {
-            Ok(found) => Ok(Registered::Known(found)),
-            Err(reason) if api == Api::Inventory => {
-                // Zoho refuses a product that the organization does not have in the same words as a missing scope.
-                pace.wait().await;
-                let missing = self.check_inventory().await.unwrap_or(None);
-                Ok(Registered::Unreadable(match missing {
-                    Some(line) => Unreadable::NoProduct(line),
-                    None => Unreadable::Refused(reason),
-                }))
+        Ok(match reader.found(pace).await? {
+            Ok(found) => Registered::Known(found),
+            Err(NotDone { reason, why: Why::Organization }) => {
+                Registered::Unreadable(Unreadable::Organization(reason))
             }
-            Err(reason) => Ok(Registered::Unreadable(Unreadable::Refused(reason))),
-        }
+            Err(NotDone { reason, .. }) => Registered::Unreadable(Unreadable::Refused(reason)),
+        })
     }
 }
 
@@ -78,7 +72,7 @@ struct Reader<'a> {
     lane: Lane,
 }
 
-type Refusable<T> = Result<std::result::Result<T, String>>;
+type Refusable<T> = Result<std::result::Result<T, NotDone>>;
 
 impl Reader<'_> {
     async fn found(&self, pace: &mut Pace) -> Refusable<Found> {
@@ -139,7 +133,7 @@ impl Reader<'_> {
             };
             let listed = body.get(resource.list).or_else(|| body.values().find(|value| value.is_array()));
             let Some(listed) = listed.and_then(Value::as_array) else {
-                return Ok(Err(format!("Zoho's answer has no list of {}", resource.list)));
+                return Ok(Err(odd(format!("Zoho's answer has no list of {}", resource.list))));
             };
             let context = body.get("page_context").and_then(|context| context.get("has_more_page"));
             let has_more = context.and_then(Value::as_bool).unwrap_or(listed.len() >= PER_PAGE);
@@ -148,7 +142,7 @@ impl Reader<'_> {
                 return Ok(Ok(rows));
             }
         }
-        Ok(Err(format!("the list of {} has no end", resource.list)))
+        Ok(Err(odd(format!("the list of {} has no end", resource.list))))
     }
 
     async fn single(&self, resource: &Resource, id: &str, pace: &mut Pace) -> Refusable<Map<String, Value>> {
@@ -172,9 +166,13 @@ impl Reader<'_> {
             entity: None,
             write: None,
         };
-        let answer = self.client.ask_apart(&call).await?;
-        Ok(answer.map(|answer| answer.body).map_err(|refused| refused.reason))
+        let answer = self.client.ask_apart(&call).await.map_err(Unwritten::into_error)?;
+        Ok(answer.map(|answer| answer.body))
     }
+}
+
+fn odd(reason: String) -> NotDone {
+    NotDone { reason, why: Why::Other }
 }
 
 /// Returns the record of an answer about one webhook or rule.
@@ -209,9 +207,32 @@ fn webhook_of(record: &Map<String, Value>) -> Webhook {
         url: text(record, &["url"]),
         method: text(record, &["method"]),
         body: text(record, &["raw_data"]),
+        module: text(record, &["entity"]),
+        body_type: text(record, &["body_type"]),
+        parameters: record.get("query_parameters").and_then(Value::as_array).map(|shown| parameters(shown)),
         headers: record.get("headers").and_then(Value::as_array).map(names),
+        key: record.get("headers").and_then(Value::as_array).and_then(|headers| key(headers)),
         ..Webhook::default()
     }
+}
+
+fn parameters(shown: &[Value]) -> Vec<(String, String)> {
+    let parameter = |one: &Map<String, Value>| {
+        let value = text(one, &["param_value", "value"]).unwrap_or_default();
+        Some((text(one, &["param_name", "name"])?, value))
+    };
+    shown.iter().filter_map(Value::as_object).filter_map(parameter).collect()
+}
+
+/// Returns the digest of the header with the key. A value that is shown masked is not shown.
+fn key(headers: &[Value]) -> Option<KeyDigest> {
+    let is_key = |one: &&Map<String, Value>| {
+        text(one, &["param_name", "name"]).is_some_and(|name| name.eq_ignore_ascii_case(KEY_HEADER))
+    };
+    let header = headers.iter().filter_map(Value::as_object).find(is_key)?;
+    let value = text(header, &["param_value", "value"])?;
+    let is_masked = value.chars().any(|char| matches!(char, '*' | '•' | '…'));
+    (!is_masked).then(|| KeyDigest::of(&value))
 }
 
 fn rule(row: &Map<String, Value>) -> Option<Rule> {

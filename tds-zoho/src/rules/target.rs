@@ -4,7 +4,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::{facts::RuleModules, trigger::Trigger};
+use super::{
+    facts::{RuleModules, is_only_in_inventory},
+    trigger::Trigger,
+};
 use crate::{answer::Api, entities::Catalogue, hex};
 
 /// The first word of the names of everything that is registered for this program.
@@ -57,6 +60,12 @@ pub fn targets(catalogue: &Catalogue, modules: &RuleModules) -> Vec<Target> {
 }
 
 impl Target {
+    /// Returns true if the target is in Zoho Inventory although Zoho Books has the records of its entity type as well.
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        self.api == Api::Inventory && !is_only_in_inventory(&self.path)
+    }
+
     /// Returns the name of the rule.
     #[must_use]
     pub fn rule_name(&self) -> String {
@@ -106,6 +115,13 @@ pub(super) struct OurName<'a> {
     pub(super) trigger: &'a str,
     /// The mark; `None` for a rule.
     pub(super) mark: Option<&'a str>,
+}
+
+/// Returns the last part of the path of a URL at which webhooks of this program arrive.
+pub(super) fn path_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("/api/zoho/webhooks/")?;
+    let path = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    (!path.is_empty()).then(|| path.to_owned())
 }
 
 /// Reads a name. `None` means that somebody else gave it.

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     answer::{Api, Call, Method, Write},
-    client::{NotDone, ZohoClient},
+    client::{NotDone, Unwritten, Why, ZohoClient},
+    mask::masked,
 };
 
 /// How a step ended.
@@ -45,7 +46,7 @@ impl ZohoClient {
         pace: &mut Pace,
     ) -> Result<StepOutcome> {
         let group = (api, step.group.clone());
-        if pace.failed.contains(&group) {
+        if step.waits || pace.failed.contains(&group) {
             return Ok(StepOutcome::Skipped);
         }
         let Some((call, resource)) = call(api, step, destination, pace) else {
@@ -53,7 +54,14 @@ impl ZohoClient {
             return Ok(StepOutcome::Skipped);
         };
         pace.wait().await;
-        match self.ask_apart(&call).await? {
+        let is_creation = call.write.as_ref().is_some_and(|write| write.method == Method::Post);
+        let answer = self.ask_apart(&call).await.map_err(|unwritten| {
+            if is_creation && matches!(unwritten, Unwritten::InDoubt(_)) {
+                pace.in_doubt = true;
+            }
+            unwritten.into_error()
+        })?;
+        match answer {
             Ok(answer) => {
                 if let StepKind::CreateWebhook { .. } = step.kind {
                     let webhook = single(resource, answer.body);
@@ -68,7 +76,7 @@ impl ZohoClient {
                 Ok(StepOutcome::Done)
             }
             // What is gone has not to be deleted.
-            Err(NotDone { is_gone: true, .. })
+            Err(NotDone { why: Why::Gone, .. })
                 if matches!(step.kind, StepKind::RemoveRule(_) | StepKind::RemoveWebhook(_)) =>
             {
                 Ok(StepOutcome::Done)
@@ -82,7 +90,7 @@ impl ZohoClient {
                 };
                 // Zoho's words may repeat a value of the call.
                 let secrets = destination.map(Destination::secrets).unwrap_or_default();
-                let reason = secrets.iter().fold(reason, |text, secret| text.replace(*secret, "…"));
+                let reason = masked(&reason, &secrets);
                 Ok(StepOutcome::Refused(format!("{reason}{hint}")))
             }
         }

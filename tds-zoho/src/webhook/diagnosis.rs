@@ -32,7 +32,7 @@ pub struct Mismatch<'a> {
     /// The configured secrets.
     pub secrets: &'a [SecretString],
     /// The second factor, which operators sometimes confuse with the secret.
-    pub webhook_key: Option<&'a SecretString>,
+    pub webhook_keys: &'a [SecretString],
     /// The path of the request.
     pub path: &'a str,
     /// The query of the request, as it arrived.
@@ -133,8 +133,8 @@ fn of_key(mismatch: &Mismatch<'_>, messages: &Messages<'_>, given: &[u8; 32]) ->
             return Some(Cow::Borrowed(hint));
         }
     }
-    let key = mismatch.webhook_key?.expose_secret().as_bytes();
-    fits(key).then_some(Cow::Borrowed(
+    let mut keys = mismatch.webhook_keys.iter().map(|key| key.expose_secret().as_bytes());
+    keys.any(fits).then_some(Cow::Borrowed(
         "it was made with the webhook key; the secret of Zoho's webhook must be the webhook secret",
     ))
 }

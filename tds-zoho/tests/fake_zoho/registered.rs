@@ -1,6 +1,10 @@
 //! Webhooks and rules are registered in the simulated organization, and codes are exchanged.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -10,8 +14,8 @@ use tds_zoho::{
     entities::{Api, Catalogue},
     exchange,
     rules::{
-        Destination, Found, Kind, Pace, Plan, Registered, RuleModules, StepOutcome, Target, Unreadable, plan,
-        removal, targets,
+        Destination, Found, Kind, Pace, Plan, Registered, RuleModules, StepOutcome, Target, Unreadable,
+        Wanted, plans, removal, targets,
     },
     sim::{AutomationLimits, webhook::Delivery},
     testkit::{FakeZoho, Fault},
@@ -44,7 +48,10 @@ async fn found(client: &ZohoClient, api: Api) -> Found {
 }
 
 async fn planned(client: &ZohoClient, targets: &[Target], secret: &str) -> Plan {
-    plan(Api::Books, targets, &destination(secret), &[], &found(client, Api::Books).await)
+    let (destination, found, suspects) =
+        (destination(secret), found(client, Api::Books).await, BTreeSet::new());
+    let wanted = Wanted { targets, destination: &destination, earlier: &[], known: &[], suspects: &suspects };
+    plans(wanted, &[(Api::Books, &found)]).remove(0)
 }
 
 /// Takes the steps of a plan until one fails with an error. Returns what Zoho refused.
@@ -183,6 +190,10 @@ async fn what_a_person_changed_in_zoho_is_seen_and_mended() {
         (webhook_name, json!({"method": "PUT"})),
         (&*format!("{webhook_name} 2"), json!({"raw_data": "${ITEM.NAME}"})),
         (webhook_name, json!({"headers": []})),
+        (
+            &*format!("{webhook_name} 2"),
+            json!({"headers": [{"param_name": "X-Webhook-Key", "param_value": "another"}]}),
+        ),
     ] {
         assert!(fake.edit_registered(Api::Books, name, &changes), "{name}");
         let plan = planned(&client, &wanted, SECRET).await;
@@ -242,7 +253,36 @@ async fn a_missing_scope_and_a_missing_product_are_told_apart_and_stop_nothing_e
     }
     let health = format!("{:?}", client.health().await.state);
     assert_eq!(health, "Ok", "no call waits because of a refusal");
-    assert_eq!(fake.mints(), 2, "no token is minted in vain");
+    assert_eq!(fake.mints(), 3, "one more token is minted, because the first may have been dead");
+}
+
+#[tokio::test]
+async fn a_dead_access_token_is_replaced_once_at_any_call_of_settings() {
+    let wanted = wanted(&["products"]);
+    for (is_write, path) in
+        [(false, "/settings/webhooks"), (false, "/settings/workflows"), (true, "/settings/workflows")]
+    {
+        let fake = FakeZoho::start().await;
+        let client = client(&fake);
+        let dead = Fault::not_authorized(Some(57));
+        match is_write {
+            true => fake.faults().next_writes(path, 1, dead),
+            false => fake.faults().next(path, 1, dead),
+        };
+        assert_eq!(install(&client, &wanted, SECRET).await, Ok(Vec::new()), "{path}");
+        assert_eq!(fake.mints(), 2, "{path}");
+        assert!(planned(&client, &wanted, SECRET).await.is_right(), "{path}");
+    }
+    // Where the new token is refused too, no more are minted.
+    let fake = FakeZoho::start().await;
+    let client = client(&fake);
+    fake.faults().every("/settings/", 1, Fault::not_authorized(Some(57)));
+    for _ in 0..3 {
+        let looked = client.registered(Api::Books, &wanted, Lane::Operator, &mut pace()).await;
+        let Ok(Registered::Unreadable(Unreadable::Refused(reason))) = looked else { panic!("{looked:?}") };
+        assert!(reason.contains("ZohoBooks.settings.READ"), "{reason}");
+    }
+    assert_eq!(fake.mints(), 2);
 }
 
 #[tokio::test]

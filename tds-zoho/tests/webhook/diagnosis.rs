@@ -42,7 +42,7 @@ fn diagnosed_with(
     let key = SecretString::from(KEY);
     let hint = diagnose(&Mismatch {
         secrets: &secrets,
-        webhook_key: Some(&key),
+        webhook_keys: std::slice::from_ref(&key),
         path: PATH,
         query,
         content_type: Some(content_type),

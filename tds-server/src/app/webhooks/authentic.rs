@@ -1,7 +1,7 @@
 //! Checks whether a webhook comes from Zoho.
 
 use http::{HeaderMap, HeaderValue, header};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tds_zoho::webhook::{Authentic, SIGNATURE_HEADER, SignatureError, verify};
 
@@ -46,9 +46,10 @@ pub(super) fn check<'a>(
     if let Some(signature) = authentic.signature() {
         tracing::debug!(encoding = %signature.encoding, secret = signature.secret, "the signature is right");
     }
-    if let Some(key) = &config.key {
+    if !config.keys.is_empty() {
         let given = headers.get("x-webhook-key").map(HeaderValue::as_bytes).unwrap_or_default();
-        if !bool::from(key.expose_secret().as_bytes().ct_eq(given)) {
+        let is_right = |key: &SecretString| bool::from(key.expose_secret().as_bytes().ct_eq(given));
+        if !config.keys.iter().any(is_right) {
             return Err(refused("the header X-Webhook-Key is missing or wrong", Cause::Key));
         }
     }

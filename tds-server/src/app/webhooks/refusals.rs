@@ -76,12 +76,12 @@ fn look_into(config: &WebhookConfig, delivery: &Delivery) {
     let Some(signature) = text(&delivery.headers, SIGNATURE_HEADER).map(str::to_owned) else { return };
     let content_type = text(&delivery.headers, "content-type").map(str::to_owned);
     let (uri, body) = (delivery.uri.clone(), delivery.body.clone());
-    let (secrets, key) = (config.secrets.clone(), config.key.clone());
+    let (secrets, keys) = (config.secrets.clone(), config.keys.clone());
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || {
         let hint = diagnose(&Mismatch {
             secrets: &secrets,
-            webhook_key: key.as_ref(),
+            webhook_keys: &keys,
             path: uri.path(),
             query: uri.query(),
             content_type: content_type.as_deref(),

@@ -1,11 +1,14 @@
 //! The files that hold a secret alone, which the variables with the suffix `_FILE` name.
 
-use std::{fs, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
-use crate::cli::{
-    exit::{CommandResult, Failure},
-    lookup::Lookup,
-    replaced::ReplacedFile,
+use crate::{
+    bounded,
+    cli::{
+        exit::{CommandResult, Failure},
+        lookup::Lookup,
+        replaced::ReplacedFile,
+    },
 };
 
 /// The secrets that this command makes or asks for.
@@ -27,7 +30,7 @@ pub(super) fn find(lookup: &mut Lookup) -> CommandResult<Vec<SecretFile>> {
         let naming = format!("{variable}_FILE");
         let Some(path) = lookup.get(&naming) else { continue };
         let path = PathBuf::from(path.trim());
-        let content = fs::read(&path);
+        let content = bounded::read(&path);
         if content.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Err(Failure::usage(format!(
                 "{naming}: found no file {0}; accepted: a file, which may be empty: create it with the permissions that \
@@ -36,7 +39,7 @@ pub(super) fn find(lookup: &mut Lookup) -> CommandResult<Vec<SecretFile>> {
             )));
         }
         // Another file that cannot be read is reported with the rest of the configuration.
-        let is_empty = content.is_ok_and(|bytes| bytes.trim_ascii().is_empty());
+        let is_empty = content.is_ok_and(|text| text.trim().is_empty());
         if is_empty {
             lookup.set(&naming, "")?;
         }
@@ -54,7 +57,7 @@ impl SecretFile {
     /// Only replacing the file shows that it is not mounted by itself, as secrets of containers are.
     fn replace_by_itself(&self) -> io::Result<()> {
         let file = self.open()?;
-        file.replace(&fs::read_to_string(file.path())?)
+        file.replace(&bounded::read(file.path())?)
     }
 
     /// Replaces the content. The permissions stay.

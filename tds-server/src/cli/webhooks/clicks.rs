@@ -45,7 +45,11 @@ pub(super) fn text(clicks: &[Click], has_key: bool) -> String {
         let webhooks: Vec<&&Click> = clicks.iter().filter(|click| !click.has_webhook).collect();
         let mut step = 1..;
         let mut number = || step.next().unwrap_or_default();
-        let header = if has_key { ", header X-Webhook-Key with the value of TDS_WEBHOOK_KEY" } else { "" };
+        let header = if has_key {
+            ", header X-Webhook-Key with the value of TDS_WEBHOOK_KEY (of several, the last)"
+        } else {
+            ""
+        };
         if !webhooks.is_empty() {
             text.push_str(&format!(
                 "\n{}. In {product}: Settings → Automation → Workflow actions → Webhooks → New webhook. One for each line, \

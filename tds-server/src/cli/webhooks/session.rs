@@ -1,6 +1,6 @@
 //! What the subcommands of `webhooks` share: the client of Zoho, the database if there is one, and the base URL.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use reqwest::Url;
 use tds_core::{
@@ -13,7 +13,7 @@ use tds_zoho::{
 };
 
 use crate::{
-    app::rules::{Kept, Look, RefusedOf, Rules},
+    app::rules::{Before, Kept, Look, RefusedOf, Rules},
     cli::{
         exit::{CommandResult, Failure},
         lookup::Lookup,
@@ -79,7 +79,7 @@ impl Session {
             zoho: client?,
             rules: Rules::of(&config, &catalogue),
             storage,
-            has_key: config.webhooks.key.is_some(),
+            has_key: !config.webhooks.keys.is_empty(),
         })
     }
 
@@ -127,11 +127,27 @@ impl Session {
         }
     }
 
+    /// Returns what is known before a look. `is_repairing`: webhooks whose deliveries are refused are to be created again.
+    pub(super) async fn before(&self, is_repairing: bool) -> Before {
+        let refused = if is_repairing { self.refused().await } else { Vec::new() };
+        let refused = self.rules.paths_of(refused.iter().map(|(entity, _)| entity.as_str()));
+        Before { in_inventory: self.kept().await.in_inventory, refused, suspects: None }
+    }
+
     /// Keeps what a look found after webhooks were registered, for the health report of the servers.
     pub(super) async fn keep_installed(&self, look: &Look) {
         let Some(storage) = &self.storage else { return };
-        let kept = Kept::installed(&storage.store, &look.base, &look.rules(), look.checked()).await;
+        let in_inventory = look.is_in_inventory();
+        let kept =
+            Kept::installed(&storage.store, &look.base, &look.rules(), look.checked(), in_inventory).await;
         kept.unwrap_or_else(|error| not_kept(&error));
+    }
+
+    /// Forgets the refused deliveries of webhooks in whose place there are others now.
+    pub(super) async fn switched(&self, paths: &BTreeSet<String>) {
+        let Some(storage) = self.storage.as_ref().filter(|_| !paths.is_empty()) else { return };
+        let forgotten = Kept::forget_refused(&storage.store, &self.rules.entities_of(paths)).await;
+        forgotten.unwrap_or_else(|error| not_kept(&error));
     }
 
     /// Keeps what a look found, if it is about what the servers look at.
@@ -157,11 +173,12 @@ impl Session {
         }
     }
 
-    /// Returns the deliveries that the servers refused lately, and since the last install.
+    /// Returns the deliveries that the servers refused lately, and since an install put other webhooks in the place of those
+    /// that sent them.
     pub(super) async fn refused(&self) -> Vec<(String, RefusedOf)> {
         let Some(storage) = &self.storage else { return Vec::new() };
         let known = Kept::refused(&storage.store).await.unwrap_or_default();
-        let since = (SystemClock.now() - LATELY).unix_timestamp().max(self.kept().await.installed_at);
+        let since = (SystemClock.now() - LATELY).unix_timestamp();
         known.into_iter().filter_map(|(path, of)| Some((path, of.since(since)?))).collect()
     }
 }

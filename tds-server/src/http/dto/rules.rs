@@ -18,7 +18,7 @@ wire! {
         steps: Vec<RegistrationStep> =
             found.0.plans.iter().flat_map(|plan| &plan.steps).cloned().map(Into::into).collect(),
         refused: Vec<RefusedDeliveries> = each(found.1),
-        unreadable: Vec<String> = found.0.unreadable.iter().map(|(_, reason)| reason.clone()).collect(),
+        unreadable: Vec<String> = found.0.unreadable.iter().map(|hidden| hidden.reason.clone()).collect(),
     }
 
     /// One webhook with its rule

@@ -89,6 +89,8 @@ fn an_answer_that_is_not_of_the_token_server_is_a_transient_fault() {
         assert!(matches!(fault(status, body), MintFault::Passing(_)), "{status} {body}");
     }
     assert!(matches!(fault(429, "<html>"), MintFault::TooMany(_)));
+    let blocked = fault(429, r#"{"code":44,"message":"blocked"}"#);
+    assert_eq!(blocked, MintFault::TooMany("HTTP 429, code 44: blocked".to_owned()));
 }
 
 #[test]

@@ -79,6 +79,15 @@ async fn a_spent_day_waits_for_the_reset_and_lets_operators_through() {
 }
 
 #[tokio::test]
+async fn a_spent_day_is_not_asked_again_at_once_and_the_named_wait_counts() {
+    let zoho = Zoho::new().await;
+    zoho.api(|_| refusal(429, 45).insert_header("retry-after", "3600")).await;
+    let error = zoho.client().get(call(Lane::Operator)).await.expect_err("spent");
+    assert_eq!((error.kind(), wait(&error), zoho.calls().await), (ErrorKind::QuotaExhausted, 3600, 1));
+    assert!(error.to_string().contains("next try in 3600 s"), "{error}");
+}
+
+#[tokio::test]
 async fn a_storm_of_429_costs_no_more_calls_than_were_in_flight() {
     let zoho = Zoho::new().await;
     zoho.api(|_| refusal(429, 44).set_delay(Duration::from_millis(30))).await;

@@ -1,20 +1,22 @@
 //! Compares the webhook and the rule of one target with what is registered.
 
 use super::{
-    Deviation, Found, Kind, Plan, Rule, Sent, State, Step, StepKind, Webhook, altered::Shown, is_same_address,
+    Deviation, Found, Kind, Plan, Rule, Sent, State, Step, StepKind, Wanted, Webhook, altered::Shown,
+    is_same_address,
 };
-use crate::rules::target::{Destination, Target, our_name};
+use crate::rules::{
+    shown::shown_url,
+    target::{Destination, Target, our_name},
+};
+
+/// Why a rule is switched to another webhook.
+pub(super) const SENDS_ANOTHER: &str = "it sends another webhook";
 
 impl Plan {
-    pub(super) fn of_target(
-        &mut self,
-        target: &Target,
-        destination: &Destination,
-        shown: &Shown,
-        found: &Found,
-    ) {
+    pub(super) fn of_target(&mut self, target: &Target, wanted: Wanted<'_>, shown: &Shown, found: &Found) {
+        let destination = wanted.destination;
         let (rule_name, url) = (target.rule_name(), target.url(destination));
-        let webhooks = OfTarget::find(target, destination, &url, shown, found);
+        let webhooks = OfTarget::find(target, wanted, &url, shown, found);
         let rules: Vec<&Rule> = found.rules.iter().filter(|rule| rule.name == rule_name).collect();
         let sends = |rule: &Rule, id: &str| {
             rule.webhooks.as_ref().is_some_and(|sent| sent.iter().any(|one| one == id))
@@ -32,7 +34,8 @@ impl Plan {
         });
         let group = rule_name.clone();
         let mut step = |kind, name: &str, reason| {
-            self.steps.push(Step { kind, name: name.to_owned(), reason, group: group.clone() });
+            let name = name.to_owned();
+            self.steps.push(Step { kind, name, reason, group: group.clone(), waits: false });
         };
         let sent = match webhook {
             Some(webhook) => Sent::Known(webhook.id.clone()),
@@ -55,7 +58,7 @@ impl Plan {
                 if let Some(reason) = shown.of_rule(rule, target) {
                     step(put(Some(rule.id.clone())), &rule_name, reason);
                 } else if !webhook.is_some_and(|webhook| is_right(rule, webhook)) {
-                    step(put(Some(rule.id.clone())), &rule_name, "it sends another webhook");
+                    step(put(Some(rule.id.clone())), &rule_name, SENDS_ANOTHER);
                 }
                 if !rule.is_active {
                     step(StepKind::ActivateRule(rule.id.clone()), &rule_name, "it is not active");
@@ -71,7 +74,7 @@ impl Plan {
         for double in webhooks.right.iter().filter(|one| webhook.is_none_or(|kept| kept.id != one.id)) {
             step(StepKind::RemoveWebhook(double.id.clone()), &double.name, "it is there twice");
         }
-        self.deviations_of(target, shown, webhook, rule, (&rules, &webhooks));
+        self.deviations_of(target, destination, shown, webhook, rule, (&rules, &webhooks));
         self.states.push(State {
             target: target.clone(),
             webhook_name: webhook.map_or(webhooks.free_name, |webhook| webhook.name.clone()),
@@ -84,6 +87,7 @@ impl Plan {
     fn deviations_of(
         &mut self,
         target: &Target,
+        destination: &Destination,
         shown: &Shown,
         webhook: Option<&Webhook>,
         rule: Option<&Rule>,
@@ -97,7 +101,8 @@ impl Plan {
             (Some(_), _) => {}
             (None, None) => deviate(Kind::Missing, "there is no webhook".to_owned()),
             (None, Some((old, reason))) => {
-                let url = old.url.as_deref().unwrap_or("URL not shown");
+                let url = old.url.as_deref().map(|url| shown_url(url, destination));
+                let url = url.as_deref().unwrap_or("URL not shown");
                 deviate(Kind::Changed, format!("the webhook to {url}: {reason}"));
             }
         }
@@ -145,7 +150,8 @@ struct OfTarget<'a> {
 }
 
 impl<'a> OfTarget<'a> {
-    fn find(target: &Target, destination: &Destination, url: &str, shown: &Shown, found: &'a Found) -> Self {
+    fn find(target: &Target, wanted: Wanted<'_>, url: &str, shown: &Shown, found: &'a Found) -> Self {
+        let destination = wanted.destination;
         let name = target.webhook_name(destination);
         let mark = our_name(&name).and_then(|ours| ours.mark);
         let is_ours = |webhook: &&Webhook| {
@@ -155,10 +161,18 @@ impl<'a> OfTarget<'a> {
         };
         let wrong = |webhook: &Webhook| {
             let has_mark = our_name(&webhook.name).and_then(|ours| ours.mark) == mark;
+            let is_earlier = |one: &Destination| {
+                our_name(&target.webhook_name(one)).and_then(|ours| ours.mark)
+                    == our_name(&webhook.name).and_then(|ours| ours.mark)
+            };
+            if !has_mark && wanted.earlier.iter().any(is_earlier) {
+                return Some("it has an earlier one of the secrets or keys that are set");
+            }
             if !(has_mark && webhook.url.as_deref().is_none_or(|shown| is_same_address(url, shown))) {
                 return Some("the URL or the secret is another one");
             }
-            shown.of_webhook(webhook)
+            let is_suspect = wanted.suspects.contains(&webhook.id);
+            shown.of_webhook(webhook, target).or(is_suspect.then_some("its deliveries are refused"))
         };
         let (mut right, mut old) = (Vec::new(), Vec::new());
         for webhook in found.webhooks.iter().filter(is_ours) {
