@@ -11,11 +11,22 @@ fn a_healthy_stack_passes_the_daily_check_and_every_trouble_is_named() {
     stage.write("state/backups/weekly-20260101.dump", "x");
     let done = stage.run("daily-check", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
-    assert_eq!(done.said.matches("ok    ").count(), 9, "{}", done.said);
+    assert_eq!(done.said.matches("ok    ").count(), 10, "{}", done.said);
     assert_eq!(done.call(&["up "]).or(done.call(&["reload"])), None, "a check changes nothing");
     assert_eq!(stage.run("daily-check", &["--quiet"]).said, "", "cron sends a mail for every word");
 
-    let troubles: [(&str, &str, &str); 6] = [
+    let troubles: [(&str, &str, &str); 9] = [
+        (
+            "states",
+            "tds-b running healthy\ndb running healthy\n",
+            "FAIL  containers: tds-a has no container;nginx has no",
+        ),
+        ("images", "tds-server:1\ntds-server:2\n", "FAIL  processes: tds-a and tds-b have different images"),
+        (
+            "state/nginx/upstream.conf",
+            "    server 172.31.250.12:8000;\n",
+            "FAIL  processes: nginx does not send to both",
+        ),
         (
             "states",
             "tds-a running healthy\ntds-b running unhealthy\n",
@@ -73,6 +84,8 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     }
     let ended = fs::File::options().write(true).open(stage.path(&format!("state/backups/{}", others[2])));
     ended.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH)).expect("an old file");
+    let done = stage.run("weekly-maintenance", &["--dry-run"]);
+    assert!(!done.said.contains("ok  "), "nothing was done, so nothing passed: {}", done.said);
     stage.fails(&["pg_restore"]);
     let done = stage.run("weekly-maintenance", &[]);
     assert_eq!(done.status, 1, "{}", done.said);
@@ -120,6 +133,11 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
 fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     let stage = Stage::fresh();
     stage.unstub("openssl");
+    fs::create_dir(stage.path("state/nginx")).expect("a directory");
+    stage.is_full_for("state/nginx/allow.conf.new");
+    let done = stage.run("prepare", &[]);
+    assert!(done.status == 1 && done.said.contains("is the disk full?"), "{}", done.said);
+    assert!(!stage.path("state/nginx/allow.conf").exists(), "the next run makes it");
     let done = stage.run("prepare", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
     let webhook_secret = stage.read("deploy/secrets/zoho_webhook_secret");
@@ -146,6 +164,7 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
             assert!(stage.path(&format!("deploy/secrets/{name}")).exists(), "{file}: {name}");
         }
     }
+    assert!(stage.read("state/nginx/allow.conf").contains("#allow"));
     let key = stage.read("state/tls/privkey.pem");
     stage.write("state/nginx/allow.conf", "allow 203.0.113.7;\n");
     let again = stage.run("prepare", &[]);
@@ -154,4 +173,20 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     assert_eq!(stage.read("state/tls/privkey.pem"), key);
     assert_eq!(stage.read("state/nginx/allow.conf"), "allow 203.0.113.7;\n");
     assert_eq!(stage.read("state/alertmanager/alertmanager.yml"), mine);
+}
+
+#[test]
+fn a_path_may_have_blanks_and_a_value_quotes() {
+    let stage = Stage::at(tempfile::Builder::new().prefix("my stack ").tempdir().expect("a directory"));
+    stage.replace_stub("docker", "#!/bin/sh\nprintf '<%s>' \"$@\" >\"$STAGE/words\"\n");
+    let state = stage.path("state").display().to_string();
+    for value in [format!("'{state}'"), format!("\"{state}\" # here"), format!("{state} # here")] {
+        stage.write("deploy/.env", &format!("STACK_STATE_DIR={value}\n"));
+        let done = stage.run("compose", &["exec", "db", "a b"]);
+        assert_eq!(done.status, 0, "{}", done.said);
+        let here = stage.path("deploy").display().to_string();
+        let words =
+            format!("<compose><--project-directory><{here}><--file><{here}/compose.yml><exec><db><a b>");
+        assert_eq!(stage.read("words"), words);
+    }
 }
