@@ -190,3 +190,36 @@ fn a_path_may_have_blanks_and_a_value_quotes() {
         assert_eq!(stage.read("words"), words);
     }
 }
+
+#[test]
+fn a_backup_has_its_name_only_with_a_whole_checksum() {
+    let stage = Stage::new();
+    // A disk that takes what is written, and has no room when it is asked to keep it.
+    stage.replace_stub("sync", "#!/bin/sh\nexit 1\n");
+    let done = stage.run("backup", &[]);
+    assert!(done.status == 1 && done.said.contains("is the disk full?"), "{}", done.said);
+    let left: Vec<_> = fs::read_dir(stage.path("state/backups")).expect("the backups").collect();
+    assert!(left.iter().all(|entry| {
+        !entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "dump"))
+    }));
+    assert_eq!(left.len(), 1, "the part alone: {left:?}");
+}
+
+#[test]
+fn a_token_that_cannot_be_stored_is_not_thrown_away() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("deploy/secrets")).expect("a directory");
+    for name in ["tds.env", "secrets/zoho_client_secret", "secrets/zoho_refresh_token"] {
+        stage.write(&format!("deploy/{name}"), "");
+    }
+    let docker = "#!/bin/sh\nfor word; do case $word in *:/work) echo ZOHO_REFRESH_TOKEN=kept >\"${word%:/work}/.env\" ;; esac; done\n";
+    stage.replace_stub("docker", docker);
+    stage.is_full_for("deploy/secrets/zoho_refresh_token.new");
+    let done = stage.run("auth", &[]);
+    assert_eq!(done.status, 1, "{}", done.said);
+    let line = done.said.lines().find_map(|line| line.split_once("which is in ")).expect("a place");
+    let place = line.1.split(':').next().expect("a path");
+    assert_eq!(fs::read_to_string(place).expect("the values"), "ZOHO_REFRESH_TOKEN=kept\n");
+    let done = stage.run("auth", &[]);
+    assert_eq!((done.status, stage.read("deploy/secrets/zoho_refresh_token")), (0, "kept\n".to_owned()));
+}

@@ -164,7 +164,7 @@ impl Stage {
 
     /// Puts another script into the place of the stub of a program.
     pub(crate) fn replace_stub(&self, name: &str, script: &str) {
-        self.unstub(name);
+        let _ = fs::remove_file(self.path(&format!("bin/{name}")));
         self.write(&format!("bin/{name}"), script);
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(self.path(&format!("bin/{name}")), executable).expect("executable");
