@@ -36,8 +36,9 @@ make_dump() {
         complain "pg_restore cannot read all of $dump.part; it is no backup"
         return 1
     }
-    mv "$dump.part" "$dump"
-    (cd "$(dirname -- "$dump")" && sha256sum "${dump##*/}" >"${dump##*/}.sha256")
+    # The checksum first: a dump with its name and half of a checksum would be refused when it is needed.
+    checksum=$(sha256sum <"$dump.part") && printf '%s  %s\n' "${checksum%% *}" "${dump##*/}" | put "$dump.sha256" &&
+        mv "$dump.part" "$dump"
 }
 
 # The table of contents of a dump.

@@ -99,15 +99,26 @@ run() {
 
 # docker compose with the files of the configuration. STACK_IMAGE says which image.
 compose() {
-    files=""
-    for file in $COMPOSE_FILES; do files="$files --file $HERE/$file"; done
-    # shellcheck disable=SC2086 # the list must be split into words
-    run env "STACK_IMAGE=${STACK_IMAGE:-$IMAGE:current}" "$DOCKER" compose --project-directory "$HERE" $files "$@"
+    # The files go behind the arguments, and then the arguments behind the files, so that a path may have blanks.
+    given=$#
+    for file in $COMPOSE_FILES; do set -- "$@" --file "$HERE/$file"; done
+    while [ "$given" -gt 0 ]; do
+        set -- "$@" "$1"
+        shift
+        given=$((given - 1))
+    done
+    run env "STACK_IMAGE=${STACK_IMAGE:-$IMAGE:current}" "$DOCKER" compose --project-directory "$HERE" "$@"
+}
+
+# The value of a name in a file like .env, as compose reads it: `value_in FILE NAME`. Quotes and comments are no part of it.
+value_in() {
+    sed -n "s/^$2=//p" "$1" 2>/dev/null | tail -n 1 |
+        sed -e "s/^'\([^']*\)'.*/\1/; t" -e 's/^"\([^"]*\)".*/\1/; t' -e 's/ #.*//; s/ *$//'
 }
 
 # The value of a name in .env, or a default. Compose reads the same file.
 setting() {
-    value=$(sed -n "s/^$1=//p" "$HERE/.env" 2>/dev/null | tail -n 1 || true)
+    value=$(value_in "$HERE/.env" "$1")
     printf '%s' "${value:-$2}"
 }
 
@@ -128,7 +139,7 @@ agree() {
 
 # The value of a setting of TDS itself, or a default.
 tds_setting() {
-    value=$(sed -n "s/^$1=//p" "$HERE/tds.env" 2>/dev/null | tail -n 1 | tr -d "\"'" || true)
+    value=$(value_in "$HERE/tds.env" "$1")
     printf '%s' "${value:-$2}"
 }
 
@@ -139,27 +150,49 @@ front_address() {
     printf '%s' "$address"
 }
 
+# Writes what it reads to a file: all of it or nothing, because a full disk takes a part of what is written.
+put() {
+    if cat >"$1.new" && sync "$1.new" && mv "$1.new" "$1"; then return 0; fi
+    rm -f "$1.new"
+    complain "$1 could not be written, and is as it was: is the disk full?"
+    return 1
+}
+
 # Writes a line to a file of the state directory.
 remember() {
     if [ "$DRY_RUN" = yes ]; then
         printf 'would write: %s: %s\n' "$STATE_DIR/$1" "$2"
     else
-        printf '%s\n' "$2" >"$STATE_DIR/.$1.new" && mv "$STATE_DIR/.$1.new" "$STATE_DIR/$1"
+        printf '%s\n' "$2" | put "$STATE_DIR/$1"
     fi
 }
 
-recall() { cat "$STATE_DIR/$1" 2>/dev/null || true; }
+recall() { [ ! -e "$STATE_DIR/$1" ] || cat "$STATE_DIR/$1"; }
+
+# A question that fails is no answer, so a command ends where it asks before it touches anything.
+unanswered() {
+    complain "docker does not answer: $1; nothing was touched"
+    exit 1
+}
+
+has_image() {
+    if told=$("$DOCKER" image inspect "$1" 2>&1 >/dev/null); then return 0; fi
+    case "$told" in *[Nn]'o such image'*) return 1 ;; esac
+    unanswered "the image $1 ($told)"
+}
 
 # The image in service; nothing on a host that does not have it, such as a new one with the state of another.
 current_image() {
-    image=$(recall current-image)
-    if [ -z "$image" ] || [ "$DRY_RUN" = yes ] || "$DOCKER" image inspect "$image" >/dev/null 2>&1; then printf '%s' "$image"; fi
+    image=$(recall current-image) || exit 1
+    if [ -z "$image" ] || [ "$DRY_RUN" = yes ] || has_image "$image"; then printf '%s' "$image"; fi
 }
 
-# Adds a line to the diary of deployments: time, what, image, version of the schema.
+# Adds a line to the diary of deployments: time, what, image, version of the schema. A line that cannot be written keeps
+# nothing from being done.
 note_down() {
     if [ "$DRY_RUN" = yes ]; then return 0; fi
-    printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$3" >>"$STATE_DIR/deployments.log"
+    printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$3" >>"$STATE_DIR/deployments.log" ||
+        complain "$STATE_DIR/deployments.log lacks a line: $1 $2. Is the disk full?"
 }
 
 # The version of the schema of the database, or nothing if it has none yet. It fails if the database does not answer. It

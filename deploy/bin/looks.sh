@@ -2,7 +2,8 @@
 # The looks of daily-check and weekly-maintenance. Each prints one line. It is read after lib.sh.
 
 FAILED=0
-passed() { [ "${QUIET:-no}" = yes ] || printf 'ok    %s\n' "$*"; }
+# With --dry-run nothing was done, so nothing passed.
+passed() { [ "${QUIET:-no}$DRY_RUN" != nono ] || printf 'ok    %s\n' "$*"; }
 failed() {
     FAILED=$((FAILED + 1))
     printf 'FAIL  %s\n' "$*"
@@ -26,17 +27,39 @@ tds() { compose exec -T tds-a /usr/bin/tds-server "$@"; }
 
 look_at_containers() {
     dry "compose ps" && return 0
-    states=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}}' 2>/dev/null) || {
+    states=$(compose ps --all --format '{{.Service}} {{.State}} {{.Health}}' 2>/dev/null) && wanted=$(compose config --services 2>/dev/null) || {
         failed "containers: docker compose gives no answer"
         return 0
     }
-    wrong=$(printf '%s\n' "$states" | awk '$2 != "running" || ($3 != "" && $3 != "healthy")')
-    if [ -z "$states" ]; then
-        failed "containers: none exists"
-    elif [ -n "$wrong" ]; then
-        failed "containers: $(printf '%s' "$wrong" | tr '\n' ';')"
+    wrong=$(printf '%s\n' "$states" | awk 'NF && ($2 != "running" || ($3 != "" && $3 != "healthy"))' | tr '\n' ';')
+    for service in $wanted; do
+        printf '%s\n' "$states" | grep -q "^$service " || wrong="$wrong$service has no container;"
+    done
+    if [ -n "$wrong" ]; then
+        failed "containers: $wrong"
     else
         passed "containers: $(printf '%s\n' "$states" | wc -l) are running"
+    fi
+}
+
+# What a deployment leaves behind that did not come to its end. Everything answers then, and one process more or less is
+# all that is missing.
+look_at_processes() {
+    dry "the images of tds-a and tds-b, and where nginx sends to" && return 0
+    again="deploy/bin/deploy --image $(recall current-image)"
+    begun=$(recall replacing)
+    images=$(compose ps --format '{{.Image}}' tds-a tds-b 2>/dev/null) || {
+        failed "processes: docker compose gives no answer"
+        return 0
+    }
+    if [ "$(printf '%s\n' "$images" | sort -u | wc -l)" != 1 ]; then
+        failed "processes: tds-a and tds-b have different images ($(printf '%s' "$images" | tr '\n' ' ')): deploy/bin/rollback, or $again"
+    elif [ -n "$begun" ]; then
+        failed "processes: the replacement by $begun did not come to its end: deploy/bin/rollback, or deploy/bin/deploy --image $begun"
+    elif [ "$(grep -c '^ *server ' "$STATE_DIR/nginx/upstream.conf" 2>/dev/null)" != 2 ]; then
+        failed "processes: nginx does not send to both of them ($STATE_DIR/nginx/upstream.conf): $again"
+    else
+        passed "processes: both have the same image and get requests"
     fi
 }
 

@@ -13,20 +13,99 @@ back_up() {
 route() {
     say "nginx sends to: $*"
     if [ "$DRY_RUN" = no ]; then
-        mkdir -p "$STATE_DIR/nginx"
+        mkdir -p "$STATE_DIR/nginx" || return 1
         {
             printf 'upstream tds {\n    zone tds 64k;\n'
             # max_fails=0: one slow answer must not take the only process away.
             for kept in "$@"; do printf '    server %s:8000 max_fails=0;\n' "$(address_of "$kept")"; done
             printf '}\n'
-        } >"$STATE_DIR/nginx/.upstream.new"
-        mv "$STATE_DIR/nginx/.upstream.new" "$STATE_DIR/nginx/upstream.conf"
+        } | put "$STATE_DIR/nginx/upstream.conf" || return 1
     fi
-    # On the first deployment nginx does not run yet, and reads the file when it starts.
-    if [ "${NGINX_RUNS:-yes}" = yes ]; then compose exec -T nginx nginx -s reload; fi
+    # An nginx that does not run reads the file when it starts.
+    [ "${NGINX_RUNS:-yes}" = yes ] || return 0
+    compose exec -T nginx nginx -s reload || {
+        complain "nginx was not reloaded"
+        return 1
+    }
 }
 
-nginx_runs() { [ -n "$(compose ps --quiet --status running nginx 2>/dev/null)" ]; }
+# What runs: sets NGINX_RUNS, and SERVES, which is `yes` if a process of TDS runs. A question that fails is no answer.
+look() {
+    NGINX_RUNS=no
+    SERVES=no
+    for service in nginx tds-a tds-b; do
+        if [ "$DRY_RUN" = yes ]; then
+            found=$(recall current-image)
+        else
+            found=$(compose ps --quiet --status running "$service") || unanswered "whether $service runs"
+        fi
+        case "$found $service" in
+            " "*) ;;
+            *nginx) NGINX_RUNS=yes ;;
+            *) SERVES=yes ;;
+        esac
+    done
+}
+
+# Whether nginx will do what it is told while processes are replaced: it runs, and accepts its files, such as allow.conf.
+# Otherwise its refusal would look like a fault of TDS.
+check_nginx() {
+    say "ask nginx whether it accepts its configuration"
+    if [ "$NGINX_RUNS" = no ]; then
+        route a b && compose up --detach --wait --no-deps --no-build nginx || return 1
+        NGINX_RUNS=yes
+    fi
+    compose exec -T nginx nginx -t -q
+}
+
+# From `begin` to `book` the processes may have different images: STATE_DIR/replacing says so, also if the host stops.
+begin() { remember replacing "$STACK_IMAGE"; }
+forget() { run rm -f "$STATE_DIR/replacing"; }
+
+# Writes down that STACK_IMAGE serves: `book WHAT IMAGE-BEFORE`. What fails keeps the rest from nothing.
+book() {
+    booked=yes
+    [ -z "$2" ] || [ "$2" = "$STACK_IMAGE" ] || remember previous-image "$2" || booked=no
+    remember current-image "$STACK_IMAGE" && forget || booked=no
+    run "$DOCKER" tag "$STACK_IMAGE" "$IMAGE:current" || booked=no
+    note_down "$1" "$STACK_IMAGE" "$(schema_version)"
+    [ "$booked" = yes ] || {
+        complain "$STACK_IMAGE is in service, and that could not be written down (see above). Mend the cause, and write it down: deploy/bin/deploy --image $STACK_IMAGE"
+        return 1
+    }
+}
+
+# What deploy and rollback do if something ends them: a signal, a lost connection, a failure that nobody expected.
+# GO_ON is the command that goes on.
+TOLD=no
+watch_the_end() {
+    trap ended EXIT
+    trap 'exit 1' HUP INT TERM PIPE
+}
+ended() {
+    [ "$TOLD" = no ] || return 0
+    # A lost connection takes no words. The rest is done nevertheless.
+    set +e
+    trap '' HUP INT TERM PIPE
+    complain "ended before its end" || exec >/dev/null 2>&1
+    note_down interrupted "$STACK_IMAGE" ""
+    if [ -z "$(recall replacing)" ]; then
+        complain "nothing was replaced"
+        return 0
+    fi
+    healthy=""
+    for side in a b; do
+        if answers "$side" && send_webhook "$side" http://127.0.0.1:8000; then healthy="$healthy $side"; fi
+    done
+    # shellcheck disable=SC2086 # a list of sides
+    [ -z "$healthy" ] || route $healthy
+    complain "tds-a and tds-b may have different images; ready:${healthy:- none of them}. To go on: $GO_ON. To go back to ${CURRENT:-an image}: deploy/bin/rollback ${CURRENT:-NAME:TAG}"
+}
+# Ends the command, which has said what is and what to do.
+stop() {
+    TOLD=yes
+    exit 1
+}
 
 # The fixed addresses of compose.yml. nginx would look up a name only once.
 address_of() {
@@ -43,7 +122,7 @@ replace() {
     say "replace tds-$1 by $STACK_IMAGE"
     if [ "$1" = a ]; then route b; else route a; fi || return 1
     # A request that began before may have waited for the other process first, for as long as nginx waits for a connection.
-    run sleep "$DRAIN_SECONDS"
+    run sleep "$DRAIN_SECONDS" || return 1
     compose up --detach --no-deps --no-build "tds-$1" || return 1
     wait_ready "$1" || return 1
     # Before it gets a request of the world, it has to accept a signed webhook.
@@ -69,10 +148,10 @@ refuse_other_hidden_columns() {
     [ "$DRY_RUN" = no ] || return 0
     wanted=$(tds_setting TDS_HIDE_COLUMNS "" | tr -d ' ')
     for side in a b; do
-        id=$(compose ps --quiet "tds-$side" 2>/dev/null) || id=""
+        id=$(compose ps --quiet "tds-$side") || unanswered "the container of tds-$side"
         [ -n "$id" ] || continue
-        runs=$("$DOCKER" inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | sed -n 's/^TDS_HIDE_COLUMNS=//p' |
-            tr -d "\"' ")
+        runs=$("$DOCKER" inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id") || unanswered "the settings of tds-$side"
+        runs=$(printf '%s\n' "$runs" | sed -n 's/^TDS_HIDE_COLUMNS=//p' | tr -d "\"' ")
         [ "$runs" = "$wanted" ] || refuse "TDS_HIDE_COLUMNS is \"$wanted\" in tds.env, and tds-$side runs with \"$runs\", and would go on storing these values while it is replaced. First: deploy/bin/compose stop tds-a tds-b"
     done
 }

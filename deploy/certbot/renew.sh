@@ -12,11 +12,14 @@ kept=${ACME_KEPT:-$kept}
 
 # Copies the certificate if nginx has another one.
 copy() {
-    cmp -s "$kept/live/$ACME_DOMAIN/fullchain.pem" "$tls/fullchain.pem" && return 0
-    # The key first: nginx reads both again only when the certificate changed. A rename is never seen half-written.
+    live=$kept/live/$ACME_DOMAIN
+    cmp -s "$live/fullchain.pem" "$tls/fullchain.pem" && return 0
+    # Both are complete before one is in its place: on a full disk, a new key beside an old certificate would stop nginx.
     for name in privkey.pem fullchain.pem; do
-        (umask 077 && cp -L "$kept/live/$ACME_DOMAIN/$name" "$tls/.$name") && mv "$tls/.$name" "$tls/$name" || return 1
+        (umask 077 && cp -L "$live/$name" "$tls/.$name") && cmp "$live/$name" "$tls/.$name" || return 1
     done
+    # The key first: nginx reads both again only when the certificate changed. A rename is never seen half-written.
+    mv "$tls/.privkey.pem" "$tls/privkey.pem" && mv "$tls/.fullchain.pem" "$tls/fullchain.pem"
 }
 
 # `off`: somebody else keeps the certificate in the directory of nginx.

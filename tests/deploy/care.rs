@@ -11,11 +11,22 @@ fn a_healthy_stack_passes_the_daily_check_and_every_trouble_is_named() {
     stage.write("state/backups/weekly-20260101.dump", "x");
     let done = stage.run("daily-check", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
-    assert_eq!(done.said.matches("ok    ").count(), 9, "{}", done.said);
+    assert_eq!(done.said.matches("ok    ").count(), 10, "{}", done.said);
     assert_eq!(done.call(&["up "]).or(done.call(&["reload"])), None, "a check changes nothing");
     assert_eq!(stage.run("daily-check", &["--quiet"]).said, "", "cron sends a mail for every word");
 
-    let troubles: [(&str, &str, &str); 6] = [
+    let troubles: [(&str, &str, &str); 9] = [
+        (
+            "states",
+            "tds-b running healthy\ndb running healthy\n",
+            "FAIL  containers: tds-a has no container;nginx has no",
+        ),
+        ("images", "tds-server:1\ntds-server:2\n", "FAIL  processes: tds-a and tds-b have different images"),
+        (
+            "state/nginx/upstream.conf",
+            "    server 172.31.250.12:8000;\n",
+            "FAIL  processes: nginx does not send to both",
+        ),
         (
             "states",
             "tds-a running healthy\ntds-b running unhealthy\n",
@@ -73,6 +84,8 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
     }
     let ended = fs::File::options().write(true).open(stage.path(&format!("state/backups/{}", others[2])));
     ended.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH)).expect("an old file");
+    let done = stage.run("weekly-maintenance", &["--dry-run"]);
+    assert!(!done.said.contains("ok  "), "nothing was done, so nothing passed: {}", done.said);
     stage.fails(&["pg_restore"]);
     let done = stage.run("weekly-maintenance", &[]);
     assert_eq!(done.status, 1, "{}", done.said);
@@ -120,6 +133,11 @@ fn the_weekly_maintenance_proves_the_new_backup_before_it_removes_old_ones() {
 fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     let stage = Stage::fresh();
     stage.unstub("openssl");
+    fs::create_dir(stage.path("state/nginx")).expect("a directory");
+    stage.is_full_for("state/nginx/allow.conf.new");
+    let done = stage.run("prepare", &[]);
+    assert!(done.status == 1 && done.said.contains("is the disk full?"), "{}", done.said);
+    assert!(!stage.path("state/nginx/allow.conf").exists(), "the next run makes it");
     let done = stage.run("prepare", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
     let webhook_secret = stage.read("deploy/secrets/zoho_webhook_secret");
@@ -146,6 +164,7 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
             assert!(stage.path(&format!("deploy/secrets/{name}")).exists(), "{file}: {name}");
         }
     }
+    assert!(stage.read("state/nginx/allow.conf").contains("#allow"));
     let key = stage.read("state/tls/privkey.pem");
     stage.write("state/nginx/allow.conf", "allow 203.0.113.7;\n");
     let again = stage.run("prepare", &[]);
@@ -154,4 +173,53 @@ fn prepare_makes_what_is_missing_and_changes_nothing_that_exists() {
     assert_eq!(stage.read("state/tls/privkey.pem"), key);
     assert_eq!(stage.read("state/nginx/allow.conf"), "allow 203.0.113.7;\n");
     assert_eq!(stage.read("state/alertmanager/alertmanager.yml"), mine);
+}
+
+#[test]
+fn a_path_may_have_blanks_and_a_value_quotes() {
+    let stage = Stage::at(tempfile::Builder::new().prefix("my stack ").tempdir().expect("a directory"));
+    stage.replace_stub("docker", "#!/bin/sh\nprintf '<%s>' \"$@\" >\"$STAGE/words\"\n");
+    let state = stage.path("state").display().to_string();
+    for value in [format!("'{state}'"), format!("\"{state}\" # here"), format!("{state} # here")] {
+        stage.write("deploy/.env", &format!("STACK_STATE_DIR={value}\n"));
+        let done = stage.run("compose", &["exec", "db", "a b"]);
+        assert_eq!(done.status, 0, "{}", done.said);
+        let here = stage.path("deploy").display().to_string();
+        let words =
+            format!("<compose><--project-directory><{here}><--file><{here}/compose.yml><exec><db><a b>");
+        assert_eq!(stage.read("words"), words);
+    }
+}
+
+#[test]
+fn a_backup_has_its_name_only_with_a_whole_checksum() {
+    let stage = Stage::new();
+    // A disk that takes what is written, and has no room when it is asked to keep it.
+    stage.replace_stub("sync", "#!/bin/sh\nexit 1\n");
+    let done = stage.run("backup", &[]);
+    assert!(done.status == 1 && done.said.contains("is the disk full?"), "{}", done.said);
+    let left: Vec<_> = fs::read_dir(stage.path("state/backups")).expect("the backups").collect();
+    assert!(left.iter().all(|entry| {
+        !entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "dump"))
+    }));
+    assert_eq!(left.len(), 1, "the part alone: {left:?}");
+}
+
+#[test]
+fn a_token_that_cannot_be_stored_is_not_thrown_away() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("deploy/secrets")).expect("a directory");
+    for name in ["tds.env", "secrets/zoho_client_secret", "secrets/zoho_refresh_token"] {
+        stage.write(&format!("deploy/{name}"), "");
+    }
+    let docker = "#!/bin/sh\nfor word; do case $word in *:/work) echo ZOHO_REFRESH_TOKEN=kept >\"${word%:/work}/.env\" ;; esac; done\n";
+    stage.replace_stub("docker", docker);
+    stage.is_full_for("deploy/secrets/zoho_refresh_token.new");
+    let done = stage.run("auth", &[]);
+    assert_eq!(done.status, 1, "{}", done.said);
+    let line = done.said.lines().find_map(|line| line.split_once("which is in ")).expect("a place");
+    let place = line.1.split(':').next().expect("a path");
+    assert_eq!(fs::read_to_string(place).expect("the values"), "ZOHO_REFRESH_TOKEN=kept\n");
+    let done = stage.run("auth", &[]);
+    assert_eq!((done.status, stage.read("deploy/secrets/zoho_refresh_token")), (0, "kept\n".to_owned()));
 }

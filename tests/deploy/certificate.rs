@@ -50,6 +50,17 @@ fn certbot_is_asked_again_and_again_and_its_certificate_is_copied_for_nginx_alon
         assert_eq!(fs::metadata(&path).expect(name).permissions().mode() & 0o777, 0o600, "{name}");
     }
 
+    // On a full disk the old pair stays together.
+    fs::write(live.join("privkey.pem"), "another key").expect("a file");
+    fs::write(live.join("fullchain.pem"), "another chain").expect("a file");
+    fs::write(here.join("calls"), "").expect("a file");
+    std::os::unix::fs::symlink("/dev/full", here.join("tls/.fullchain.pem")).expect("a link");
+    run("certbot/renew.sh", here, "https://acme.example.test/directory");
+    for (name, text) in [("privkey.pem", "the key"), ("fullchain.pem", "the chain")] {
+        assert_eq!(fs::read_to_string(here.join("tls").join(name)).expect(name), text);
+    }
+    fs::remove_file(here.join("tls/.fullchain.pem")).expect("a link");
+
     // Whoever brings a certificate of his own keeps it.
     fs::write(here.join("tls/fullchain.pem"), "of my own").expect("a file");
     fs::write(here.join("calls"), "").expect("a file");

@@ -7,6 +7,7 @@ mod components;
 mod compose;
 mod connected;
 mod hidden;
+mod interrupted;
 mod linted;
 mod nginx;
 mod proxy;

@@ -1,7 +1,5 @@
 //! The way back of the stack's own dump, with stubs: what `restore` calls, and what it does when a step fails.
 
-use std::fs;
-
 use crate::stage::{CURRENT, Done, PREVIOUS, Stage};
 
 /// Runs `restore` with a dump that stubs accept.
@@ -56,7 +54,12 @@ fn a_failure_before_the_exchange_leaves_the_present_database_in_service() {
     for (pattern, message) in [
         ("stop tds-a", "the same as before"),
         ("sh -s database", "could not be created"),
+        ("mktemp", "nothing was restored"),
+        // pg_restore succeeds with an empty list.
+        ("sh -c cat", "nothing was restored"),
         ("pg_restore --dbname", "nothing was restored"),
+        (r#"count.* FROM "public"._sqlx_migrations"#, "the rows of schema public did not come out of"),
+        ("EXECUTE format.*ANALYZE", "nothing was restored"),
         ("tds-task migrate", "does not migrate"),
         ("RENAME TO", "could not be exchanged"),
     ] {
@@ -82,10 +85,12 @@ fn a_connection_that_ends_after_the_exchange_is_no_failure_of_the_exchange() {
     stage.write("exchanged", "1");
     stage.fails(&["RENAME TO"]);
     let done = restore(&stage, &[]);
-    assert_eq!(done.status, 1, "{}", done.said);
-    assert!(done.said.contains("the names are exchanged"), "{}", done.said);
-    assert!(done.said.contains(&format!("deploy/bin/deploy --image {CURRENT}")), "{}", done.said);
-    done.in_order(&[&["RENAME TO"], &["\"tds_before_restore_2", "ALLOW_CONNECTIONS true"]]);
+    assert_eq!(done.status, 0, "{}", done.said);
+    done.in_order(&[
+        &["RENAME TO"],
+        &["\"tds_before_restore_2", "ALLOW_CONNECTIONS true"],
+        &["up --detach --no-deps --no-build tds-a tds-b"],
+    ]);
     assert_eq!(
         done.call(&["DROP DATABASE"]).or(done.call(&["compose", " start "])),
         None,
@@ -95,15 +100,82 @@ fn a_connection_that_ends_after_the_exchange_is_no_failure_of_the_exchange() {
 }
 
 #[test]
+fn whatever_happens_after_the_exchange_the_processes_are_started_and_the_way_on_is_said() {
+    let after = |stage: &Stage, what: &str| {
+        let done = restore(stage, &[]);
+        done.in_order(&[&["RENAME TO"], &["up --detach --no-deps --no-build tds-a tds-b"]]);
+        assert_eq!(done.call(&["DROP DATABASE"]).or(done.call(&["compose", " start "])), None, "{what}");
+        assert!(
+            done.said.contains("deploy/bin/restore --back tds_before_restore_2"),
+            "{what}: {}",
+            done.said
+        );
+        done
+    };
+    for file in ["deployments.log", "current-image.new"] {
+        let stage = Stage::new();
+        stage.is_full_for(&format!("state/{file}"));
+        let done = after(&stage, file);
+        assert!(done.said.contains("s the disk full?") && done.said.contains("TDS serves"), "{}", done.said);
+        assert_eq!(done.status, i32::from(file != "deployments.log"), "{}", done.said);
+    }
+    let stage = Stage::new();
+    stage.fails(&["docker tag"]);
+    let done = after(&stage, "docker tag");
+    assert!(done.status == 1 && done.said.contains("could not be written down"), "{}", done.said);
+    // What opens the previous database may fail too: the way back opens it itself.
+    let stage = Stage::new();
+    stage.fails(&["ALLOW_CONNECTIONS true"]);
+    let done = after(&stage, "the previous database stays closed");
+    assert!(done.status == 0 && done.said.contains("stays closed"), "{}", done.said);
+    stage.fails(&[]);
+    stage.write("exchanged", "1");
+    let done = stage.run("restore", &["--back", "tds_before_restore_20260101_000000"]);
+    done.in_order(&[
+        &["tds_before_restore_20260101_000000\" ALLOW_CONNECTIONS true"],
+        &["relname = 'tds_outbox'"],
+    ]);
+
+    for (signal, pattern) in
+        [("TERM", "RENAME TO"), ("HUP", "ALLOW_CONNECTIONS true"), ("INT", "--no-build tds-a")]
+    {
+        let stage = Stage::new();
+        stage.write("exchanged", "1");
+        stage.interrupts(signal, pattern);
+        let done = after(&stage, pattern);
+        assert_eq!(done.status, 1, "{pattern}: {}", done.said);
+        assert!(
+            done.said.contains(&format!("deploy/bin/deploy --image {CURRENT}")),
+            "{pattern}: {}",
+            done.said
+        );
+        assert!(stage.read("state/deployments.log").contains("restored"), "{pattern}");
+    }
+    // A database that does not answer may have exchanged the names.
+    let stage = Stage::new();
+    stage.fails(&["RENAME TO", "pg_database WHERE datname = 'tds_before_restore"]);
+    let done = restore(&stage, &[]);
+    assert!(done.status == 1 && done.said.contains("nobody knows whether"), "{}", done.said);
+    assert_eq!(done.call(&["DROP DATABASE"]), None);
+    // Nothing can connect to a database that stays closed.
+    let stage = Stage::new();
+    stage.fails(&["RENAME TO", "ALLOW_CONNECTIONS true"]);
+    stage.write("exchanged", "0");
+    let done = restore(&stage, &[]);
+    assert!(done.said.contains("'ALTER DATABASE \"tds\" ALLOW_CONNECTIONS true'"), "{}", done.said);
+}
+
+#[test]
 fn the_state_of_another_host_names_an_image_that_is_not_here() {
     let stage = Stage::new();
-    stage.fails(&[&format!("image inspect {CURRENT}")]);
+    stage.write("missing", CURRENT);
     let done = restore(&stage, &[]);
     assert_eq!(done.status, 0, "{}", done.said);
     done.in_order(&[&["[tds-server:current]", "tds-task migrate"], &["RENAME TO \"tds\"; COMMIT"]]);
     assert!(done.said.contains("nothing was deployed yet"), "{}", done.said);
     // The stack does not run yet, so everything is started.
-    fs::remove_file(stage.path("nginx")).expect("a file");
+    stage.write("nginx", "");
+    stage.write("serving", "");
     let done = stage.run("deploy", &[]);
     assert_eq!(done.status, 0, "{}", done.said);
     assert!(done.said.contains("nothing serves yet: start everything"), "{}", done.said);
@@ -128,13 +200,16 @@ fn what_is_dangerous_is_refused_before_anything_is_stopped_or_made() {
     stage.write("free", "900");
     assert_eq!(refused(&stage, &[], 1, "make room first").call(&["stop"]), None);
     stage.write("free", "9000000");
+    stage.fails(&["pg_database_size"]);
+    assert_eq!(refused(&stage, &[], 1, "is not known").call(&["stop"]), None);
+    stage.fails(&[]);
     stage.write("contents", "; Archive\n1; 0 16385 TABLE DATA public orders shop\n");
     assert_eq!(refused(&stage, &[], 1, "is no dump of TDS").call(&["stop"]), None);
     stage.write("a.dump.sha256", &format!("{}  a.dump\n", "0".repeat(64)));
     assert_eq!(refused(&stage, &[], 1, "is not what was backed up").call(&["stop"]), None);
     refused(&stage, &["--no-migrate"], 2, "--no-migrate");
     refused(&stage, &["--back", "tds_before"], 2, "either a dump, or --back");
-    stage.fails(&["image inspect"]);
+    stage.write("missing", &format!("{CURRENT}\ntds-server:current"));
     refused(&stage, &[], 2, "there is no image");
     stage.configure("EXTERNAL_DATABASE=service=tds");
     refused(&stage, &[], 2, "EXTERNAL_DATABASE");

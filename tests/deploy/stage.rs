@@ -9,12 +9,17 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Each stub is a link to this script. It writes down what it was called with, fails if a line of `fail` matches that,
-/// and otherwise prints what the real program would print.
+/// Each stub is a link to this script. It writes down what it was called with, sends the signal of `signal` to the command
+/// that called it if the rest of that line matches, fails if a line of `fail` matches, and otherwise prints what the real
+/// program would print.
 const STUB: &str = r#"#!/bin/sh
 name=${0##*/}
 line="$name ${STACK_IMAGE:+[$STACK_IMAGE] }$*"
 printf '%s\n' "$line" >>"$STAGE/calls"
+if [ -s "$STAGE/signal" ] && read -r signal pattern <"$STAGE/signal" && printf '%s\n' "$line" | grep -qE -e "$pattern"; then
+    rm "$STAGE/signal"
+    kill -s "$signal" "$PPID"
+fi
 if [ -s "$STAGE/fail" ] && printf '%s\n' "$line" | grep -qE -f "$STAGE/fail"; then
     echo "stub: $name fails" >&2
     exit "$(cat "$STAGE/failure" 2>/dev/null || echo 1)"
@@ -33,6 +38,9 @@ case "$line" in
     *" psql "*"_sqlx_migrations"*) cat "$STAGE/schema" 2>/dev/null ;;
     *" migrate") cp "$STAGE/schema.after" "$STAGE/schema" 2>/dev/null || true ;;
     *" ps --quiet --status running nginx") cat "$STAGE/nginx" 2>/dev/null ;;
+    *" ps --quiet --status running tds-"*) cat "$STAGE/serving" 2>/dev/null ;;
+    *" ps --format {{.Image}} "*) cat "$STAGE/images" ;;
+    *"image inspect "*) ! grep -qxF -e "${line##* }" "$STAGE/missing" 2>/dev/null || { echo "Error: No such image: x" >&2; exit 1; } ;;
     *" ps --quiet"*) cat "$STAGE/running" 2>/dev/null ;;
     *"inspect --format"*"Config.Env"*) cat "$STAGE/environment" ;;
     *"webhook send"*) cat >"$STAGE/smoke" ;;
@@ -81,12 +89,22 @@ impl Stage {
         stage.write("state/previous-image", PREVIOUS);
         stage.write("schema", "40");
         stage.write("nginx", "1a2b3c");
+        stage.write("serving", "4d5e6f");
+        fs::create_dir(stage.path("state/nginx")).expect("a directory");
+        let servers =
+            "    server 172.31.250.11:8000 max_fails=0;\n    server 172.31.250.12:8000 max_fails=0;\n";
+        stage.write("state/nginx/upstream.conf", &format!("upstream tds {{\n{servers}}}\n"));
         stage
     }
 
     /// A host on which nothing was deployed yet.
     pub(crate) fn fresh() -> Self {
-        let stage = Self { directory: tempfile::tempdir().expect("a directory") };
+        Self::at(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// The same in a directory of this name.
+    pub(crate) fn at(directory: TempDir) -> Self {
+        let stage = Self { directory };
         let copied = Command::new("cp").arg("-r").arg(sources()).arg(stage.path("deploy")).status();
         assert!(copied.expect("cp").success());
         let monitoring = sources().join("../docs/monitoring");
@@ -105,14 +123,18 @@ impl Stage {
         stage.write(
             "deploy/deploy.conf",
             &format!(
-                "DOMAIN=tds.example.test\nSTATE_DIR={}\nREADY_SECONDS=2\nREADY_PAUSE=0\nDRAIN_SECONDS=0\n",
+                "DOMAIN=tds.example.test\nSTATE_DIR='{}'\nREADY_SECONDS=2\nREADY_PAUSE=0\nDRAIN_SECONDS=0\n",
                 state.display()
             ),
         );
         for (name, text) in [
             ("contents", CONTENTS),
             ("free", "9000000"),
-            ("states", "tds-a running healthy\ntds-b running healthy\ndb running healthy\n"),
+            (
+                "states",
+                "tds-a running healthy\ntds-b running healthy\ndb running healthy\nnginx running healthy\n",
+            ),
+            ("images", "tds-server:20260101-000000\ntds-server:20260101-000000\n"),
             ("dead", r#"{"items":[],"next_cursor":null}"#),
             ("health", r#"{"status":"healthy"}"#),
             ("disk", "40"),
@@ -142,10 +164,20 @@ impl Stage {
 
     /// Puts another script into the place of the stub of a program.
     pub(crate) fn replace_stub(&self, name: &str, script: &str) {
-        self.unstub(name);
+        let _ = fs::remove_file(self.path(&format!("bin/{name}")));
         self.write(&format!("bin/{name}"), script);
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(self.path(&format!("bin/{name}")), executable).expect("executable");
+    }
+
+    /// Sends a signal to the command when it calls what this pattern matches, once.
+    pub(crate) fn interrupts(&self, signal: &str, pattern: &str) {
+        self.write("signal", &format!("{signal} {pattern}\n"));
+    }
+
+    /// Makes every write to a file of this name fail as on a full disk.
+    pub(crate) fn is_full_for(&self, name: &str) {
+        std::os::unix::fs::symlink("/dev/full", self.path(name)).expect("a link");
     }
 
     /// Adds lines to the configuration.
