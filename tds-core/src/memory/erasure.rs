@@ -132,6 +132,9 @@ impl State {
     /// Blanks the bodies that name an erased record, of one event or of all. Returns their number.
     pub(super) fn blank_named(&mut self, of: Option<InboxId>) -> u64 {
         let ids = self.erased_ids();
+        if ids.is_empty() {
+            return 0;
+        }
         let mut count = 0;
         for (_, event) in self.events.iter_mut().filter(|(id, _)| of.is_none_or(|of| of == **id)) {
             if ids.iter().any(|id| names(&event.raw_payload, id.as_str())) {

@@ -29,8 +29,10 @@ const OF_ANY_TIME: &str = "true";
 const SINCE: &str = "e.received_at > now() - make_interval(secs => $2)";
 const NEW: &str = "e.received_at > now() - make_interval(secs => $1)";
 const OF_EVENTS: &str = "e.id = ANY($1)";
-const OF_ITEMS: &str =
-    "e.id IN (SELECT cause_id FROM tds_queue_waiters WHERE item_id = ANY($1) AND cause = 'event')";
+
+/// The events that wait for items. Their ids are read first, so that the planner has no reason to read the whole inbox.
+const WAITING: &str =
+    "SELECT DISTINCT cause_id FROM tds_queue_waiters WHERE item_id = ANY($1) AND cause = 'event'";
 
 // The rows are locked in the order of ids, as all statements do that write several rows.
 const BLANK: &str = "
@@ -94,14 +96,16 @@ pub(crate) async fn blank_unread(database: &Database, of: Unread, ids: Vec<i64>)
         return;
     }
     let blank = || async {
+        let is_any: bool = sqlx::query_scalar(IN_FORCE).fetch_one(database).await?;
+        if !is_any {
+            return Ok(());
+        }
         let mut tx = database.begin_with("SET LOCAL jit = off").await?;
-        let events = match of {
-            Unread::Events => OF_EVENTS,
-            Unread::Items => OF_ITEMS,
-        };
-        let count = blank(&mut tx, search(ALL, events).bind(ids.clone())).await?;
-        tx.commit().await?;
-        Ok(count)
+        match of {
+            Unread::Events => blank(&mut tx, search(ALL, OF_EVENTS).bind(ids.clone())).await.map(drop)?,
+            Unread::Items => blank_of_items(&mut tx, &ids).await?,
+        }
+        tx.commit().await
     };
     if let Err(error) = retry::repeat(retry::ALONE, blank).await {
         tracing::warn!(%error, "bodies that may name erased records were not searched; the hourly search does it");
@@ -116,8 +120,12 @@ pub(crate) enum Unread {
 }
 
 /// Blanks the bodies of the events that wait for these items.
-pub(crate) async fn blank_of_items(tx: &mut Tx, items: Vec<i64>) -> Result<(), sqlx::Error> {
-    blank(tx, search(ALL, OF_ITEMS).bind(items)).await.map(drop)
+pub(crate) async fn blank_of_items(tx: &mut Tx, items: &[i64]) -> Result<(), sqlx::Error> {
+    let events: Vec<i64> = sqlx::query_scalar(WAITING).bind(items).fetch_all(&mut *tx).await?;
+    if events.is_empty() {
+        return Ok(());
+    }
+    blank(tx, search(ALL, OF_EVENTS).bind(events)).await.map(drop)
 }
 
 async fn blank(tx: &mut Tx, search: Search<'_>) -> Result<u64, sqlx::Error> {

@@ -77,7 +77,7 @@ pub(super) async fn blank_named_bodies(
     }
     let items: Vec<i64> = reads.iter().filter_map(|read| Some(read.cause?.item.0)).collect();
     if !items.is_empty() {
-        bodies::blank_of_items(tx, items).await?;
+        bodies::blank_of_items(tx, &items).await?;
     }
     Ok(())
 }

@@ -101,13 +101,12 @@ impl Walk<'_> {
         }
         let is_object =
             trimmed.strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with(['"', '}']));
-        let before: Value = match serde_json::from_str(trimmed) {
-            Ok(json) if left > 0 => json,
-            _ => {
-                return if is_object {
-                    text.clear()
-                };
+        let json = serde_json::from_str::<Value>(trimmed);
+        let Some(before) = json.ok().filter(|_| left > 0) else {
+            if is_object {
+                text.clear();
             }
+            return;
         };
         let mut json = before.clone();
         self.texts = Some(left - 1);
