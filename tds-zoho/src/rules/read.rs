@@ -59,7 +59,19 @@ impl ZohoClient {
             Err(NotDone { reason, why: Why::Organization }) => {
                 Registered::Unreadable(Unreadable::Organization(reason))
             }
-            Err(NotDone { reason, .. }) => Registered::Unreadable(Unreadable::Refused(reason)),
+            Err(NotDone { reason, .. }) => {
+                // Zoho may refuse a product that the organization does not have in the words of a missing scope. Then it
+                // refuses everything there.
+                let is_missing = api == Api::Inventory && {
+                    pace.wait().await;
+                    self.check_inventory().await.is_ok_and(|missing| missing.is_some())
+                };
+                Registered::Unreadable(if is_missing {
+                    Unreadable::Organization(reason)
+                } else {
+                    Unreadable::Refused(reason)
+                })
+            }
         })
     }
 }

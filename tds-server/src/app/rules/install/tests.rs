@@ -191,6 +191,19 @@ async fn a_moved_module_is_deleted_after_the_other_product_shows_what_replaces_i
 }
 
 #[tokio::test]
+async fn an_organization_whose_inventory_refuses_everything_with_code_57_has_none() {
+    for (path, refused) in [("/inventory/", (0, 1)), ("/inventory/v1/settings/", (1, 0))] {
+        let mut case = Case::new().await;
+        case.zoho.faults().every(path, 1, Fault::not_authorized(Some(57)));
+        let both = [("TDS_ENTITIES", "products,composite_items")];
+        let Installed { look, .. } =
+            case.install_with(&both, &Before::default(), nothing).await.expect("an end");
+        assert_eq!((look.unreadable.len(), look.lacking.len()), refused, "{path}: {}", case.lines);
+        assert!(case.is_whole(), "what Books has is registered: {}", case.lines);
+    }
+}
+
+#[tokio::test]
 async fn webhooks_whose_deliveries_are_refused_are_created_again_once() {
     let mut case = Case::new().await;
     case.install(nothing).await.expect("an end");
