@@ -155,7 +155,7 @@ mod tests {
         ("capture_tables", 3, "8d0ace4b7f95"),
         ("guard", 1, "d3e9f1ad2ec0"),
         ("local_ids", 1, "89dc63b6f871"),
-        ("restored", 1, "51377334b9d0"),
+        ("restored", 2, "9947ffe3133c"),
         ("close", 7, "694b2f0f5335"),
     ];
 
