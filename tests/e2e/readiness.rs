@@ -164,8 +164,8 @@ async fn readiness_is_measured_over_a_week_and_missed_webhooks_are_found() {
     let hint = checks(&shop).await.1[names.len() - 4]["hint"].clone();
     assert!(hint.as_str().expect("text").contains("announced 90.0 %"), "{hint}");
 
-    // Without the scope, nothing is known, and nothing else suffers.
-    shop.zoho.faults().next(HISTORY, 1, Fault::not_authorized(Some(57)));
+    // Without the scope, which a new token lacks as well, nothing is known, and nothing else suffers.
+    shop.zoho.faults().next(HISTORY, 2, Fault::not_authorized(Some(57)));
     let (status, answer) = shop.post(MISSED, json!({})).await;
     assert_eq!((status, &answer["history"][0]["answered"]), (StatusCode::OK, &json!(false)), "{answer:#}");
     assert!(answer["history"][0]["detail"].as_str().expect("text").contains("ZohoBooks.settings.READ"));
